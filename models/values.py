@@ -1,0 +1,389 @@
+"""What flows out of the machine's eye: films, boxes, regions, findings, sentences, rationale, masks.
+
+Plain frozen values, numpy only: no DICOM, no database, no torch. Two frames exist and both are
+written on every value that carries coordinates:
+
+* *source pixels*: the stored grid of the film, ``x`` along a row (column index), ``y`` down a
+  column (row index); ``(0.0, 0.0)`` is the top-left CORNER of the top-left pixel, as in an SR
+  SCOORD (PS3.3 C.18.6.1.1).
+* *right* and *left* are always the PATIENT's, whatever the display.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from models.errors import EmptyBox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class AnatomicStructure(StrEnum):
+    """The 36 thoracic regions of AnatomiX / Chest ImaGenome, in AnatomiX's query order."""
+
+    ABDOMEN = "abdomen"
+    AORTIC_ARCH = "aortic arch"
+    LEFT_APICAL_ZONE = "left apical zone"
+    RIGHT_APICAL_ZONE = "right apical zone"
+    CARDIAC_SILHOUETTE = "cardiac silhouette"
+    DESCENDING_AORTA = "descending aorta"
+    LEFT_HILAR_STRUCTURES = "left hilar structures"
+    RIGHT_HILAR_STRUCTURES = "right hilar structures"
+    LEFT_CLAVICLE = "left clavicle"
+    LEFT_HEMIDIAPHRAGM = "left hemidiaphragm"
+    LEFT_LOWER_LUNG_ZONE = "left lower lung zone"
+    LEFT_LUNG = "left lung"
+    LEFT_MID_LUNG_ZONE = "left mid lung zone"
+    LEFT_UPPER_LUNG_ZONE = "left upper lung zone"
+    MEDIASTINUM = "mediastinum"
+    RIGHT_ATRIUM = "right atrium"
+    RIGHT_CARDIAC_BORDER = "right cardiac border"
+    RIGHT_CLAVICLE = "right clavicle"
+    RIGHT_HEMIDIAPHRAGM = "right hemidiaphragm"
+    RIGHT_LOWER_LUNG_ZONE = "right lower lung zone"
+    RIGHT_LUNG = "right lung"
+    RIGHT_MID_LUNG_ZONE = "right mid lung zone"
+    RIGHT_UPPER_LUNG_ZONE = "right upper lung zone"
+    CARINA = "carina"
+    LEFT_CARDIAC_BORDER = "left cardiac border"
+    LEFT_UPPER_QUADRANT_OF_ABDOMEN = "left upper quadrant of abdomen"
+    RIGHT_UPPER_QUADRANT_OF_ABDOMEN = "right upper quadrant of abdomen"
+    UPPER_MEDIASTINUM = "upper mediastinum"
+    SUPERIOR_VENA_CAVA = "superior vena cava"
+    TRACHEA = "trachea"
+    SPINE = "spine"
+    CAVOATRIAL_JUNCTION = "cavoatrial junction"
+    LEFT_CARDIOPHRENIC_ANGLE = "left cardiophrenic angle"
+    LEFT_COSTOPHRENIC_ANGLE = "left costophrenic angle"
+    RIGHT_CARDIOPHRENIC_ANGLE = "right cardiophrenic angle"
+    RIGHT_COSTOPHRENIC_ANGLE = "right costophrenic angle"
+
+
+class Side(StrEnum):
+    """The patient's side."""
+
+    RIGHT = "right"
+    LEFT = "left"
+
+
+class ViewPosition(StrEnum):
+    """View Position (0018,5101), the values this project acts on."""
+
+    PA = "PA"
+    AP = "AP"
+    LL = "LL"
+    RL = "RL"
+
+
+class SpacingSource(StrEnum):
+    """Where the pixel spacing came from; the two are not measured in the same plane (PS3.3 10.7.1.3)."""
+
+    PIXEL_SPACING = "PIXEL_SPACING"
+    IMAGER_PIXEL_SPACING = "IMAGER_PIXEL_SPACING"
+
+
+class Observation(StrEnum):
+    """What this version looks for. Everything else is NOT ASSESSED and is said to be so."""
+
+    ENLARGED_CARDIAC_SILHOUETTE = "enlarged cardiac silhouette"
+    PLEURAL_EFFUSION = "pleural effusion"
+    LUNG_OPACITY = "lung opacity"
+    MASS = "mass or nodule"
+
+
+class Presence(StrEnum):
+    """The four states of a finding (design rule 6). Silence is not one of them."""
+
+    PRESENT = "PRESENT"
+    UNCERTAIN = "UNCERTAIN"
+    ABSENT = "ABSENT"
+    NOT_ASSESSED = "NOT ASSESSED"
+
+
+class ScopeReason(StrEnum):
+    """Why the *image itself* says that a film is not an adult frontal chest radiograph."""
+
+    NOT_A_CHEST = "not a chest radiograph"
+    NOT_FRONTAL = "not a frontal view"
+    NOT_AN_IMAGE = "no anatomy visible"
+    INCOMPLETE = "too little of the chest visible"
+
+
+class BundleUse(StrEnum):
+    """What a bundle may be used for (design rule 8)."""
+
+    DEMO = "demo"
+    RESEARCH = "research"
+    CLINICAL = "clinical"
+
+
+class MaskName(StrEnum):
+    """The masks the eye draws."""
+
+    RIGHT_LUNG = "right lung"
+    LEFT_LUNG = "left lung"
+    HEART = "heart"
+    PLEURAL_EFFUSION = "pleural effusion"
+    LUNG_OPACITY = "lung opacity"
+    MASS = "mass or nodule"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBox:
+    """An upright box in source pixels; an empty or reversed box refuses to exist.
+
+    Raises
+    ------
+    EmptyBox
+        If ``x_max <= x_min`` or ``y_max <= y_min``, or a coordinate is not finite.
+    """
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+    def __post_init__(self) -> None:
+        # NaN compares false, so the negated form also refuses it.
+        if not (
+            self.x_max > self.x_min
+            and self.y_max > self.y_min
+            and abs(self.x_min) + abs(self.y_min) + abs(self.x_max) + abs(self.y_max) < float("inf")
+        ):
+            raise EmptyBox(self.x_min, self.y_min, self.x_max, self.y_max)
+
+    @property
+    def width(self) -> float:
+        """Extent along a row, px."""
+        return self.x_max - self.x_min
+
+    @property
+    def height(self) -> float:
+        """Extent along a column, px."""
+        return self.y_max - self.y_min
+
+    @property
+    def area(self) -> float:
+        """Area, px²."""
+        return self.width * self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """``(x, y)`` of the middle, px."""
+        return (self.x_min + self.x_max) / 2, (self.y_min + self.y_max) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChestImage:
+    """One radiograph, ready to be looked at, on its stored grid.
+
+    ``pixels`` is ``(rows, columns)`` float32 in 0..1, bright = dense (MONOCHROME2 sense).
+    ``patient_orientation`` is Patient Orientation (0020,0020): the direction of a row and of a
+    column, ``("L", "F")`` for the usual display; None when the header does not say.
+    ``pixel_spacing_mm`` is ``(between rows, between columns)``, the DICOM order; None = unknown.
+    """
+
+    image_id: str
+    pixels: "NDArray[np.float32]"
+    view_position: ViewPosition | None = None
+    patient_orientation: tuple[str, str] | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    spacing_source: SpacingSource | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class AnatomyRegion:
+    """One region found: source pixels; ``score`` 0..1 is the network's belief that it is visible."""
+
+    structure: AnatomicStructure
+    box: PixelBox
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeOpinion:
+    """What the image itself says about being an adult frontal chest radiograph.
+
+    ``in_scope`` 0..1; ``reason`` is the best guess when it is low; ``mirrored`` 0..1 is the belief
+    that the film is shown left-right reversed against its declared (or usual) orientation.
+    """
+
+    in_scope: float
+    reason: ScopeReason | None
+    view_position: ViewPosition | None
+    mirrored: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """Everything the eye reports on one film, before any judgement; all in source pixels.
+
+    ``probabilities`` are the image-level outputs of the finding heads, 0..1. ``masks`` are soft,
+    ``(rows, columns)`` float32 in 0..1 on the film's own grid.
+    """
+
+    scope: ScopeOpinion
+    regions: tuple[AnatomyRegion, ...]
+    probabilities: "Mapping[Observation, float]"
+    masks: "Mapping[MaskName, NDArray[np.float32]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A measured quantity with its uncertainty band (same unit as the value).
+
+    ``line`` holds the measured lines in source pixels, ``((x0, y0), (x1, y1))`` each.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    lines: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked for, its state, and where.
+
+    ``finding_id`` is unique inside one analysis ("F1", "N1" …). ``side`` is None for what has no
+    side. ``structures`` are the regions it is tied to: for an ABSENT finding, the regions that
+    were searched. ``boxes`` are in source pixels; empty when not localised.
+    """
+
+    finding_id: str
+    observation: Observation
+    presence: Presence
+    probability: float | None
+    side: Side | None
+    structures: tuple[AnatomicStructure, ...]
+    boxes: tuple[PixelBox, ...] = ()
+    measurement: Measurement | None = None
+    reason: str | None = None
+    """For UNCERTAIN and NOT ASSESSED: why, in words a radiologist reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSentence:
+    """One sentence; its grounding is the link to findings, not its prose."""
+
+    text: str
+    finding_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What a gate held back: the gate's name and a line a radiologist may read. Never hidden."""
+
+    gate: str
+    line: str
+    finding_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedReport:
+    """The draft in words. ``not_assessed`` and ``limits`` are whole sentences shown to the reader."""
+
+    findings: tuple[ReportSentence, ...]
+    impression: tuple[ReportSentence, ...]
+    not_assessed: str
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextStep:
+    """A step of reasoning in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisualStep:
+    """The region looked at (source pixels) and what was seen there; ``structures`` it covers."""
+
+    box: PixelBox
+    caption: str
+    structures: tuple[AnatomicStructure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rationale:
+    """Interleaved text and visual steps, in order; one per group, the conclusion last.
+
+    ``group`` is one of mediastinum, lungs, bones, others, conclusion (MMRad-IVL-22K).
+    ``mode`` is always recorded: ``pointer`` means the pictures are the film's own pixels.
+    """
+
+    group: str
+    steps: tuple[TextStep | VisualStep, ...]
+    mode: str = "pointer"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FindingMask:
+    """A mask on the film's own grid, ``(rows, columns)`` bool, of a finding or of an organ.
+
+    Exactly one of ``finding_id`` and ``organ`` is set.
+    """
+
+    mask: "NDArray[np.bool_]" = field(repr=False)
+    label: str
+    finding_id: str | None = None
+    organ: MaskName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which network, for Algorithm Identification in SR and SEG and for the audit trail."""
+
+    name: str
+    version: str
+    weights_sha256: str
+    use: BundleUse
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """All that was made of one film. ``partial_reason`` is None when every stage succeeded."""
+
+    image: ChestImage
+    sight: Sight
+    findings: tuple[Finding, ...]
+    report: GroundedReport
+    rationales: tuple[Rationale, ...]
+    masks: tuple[FindingMask, ...]
+    withheld: tuple[Withheld, ...]
+    models: tuple[ModelIdentity, ...]
+    stage_seconds: "Mapping[str, float]"
+    partial_reason: str | None = None
+
+    @property
+    def anatomy(self) -> tuple[AnatomyRegion, ...]:
+        """The regions found."""
+        return self.sight.regions
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfScope:
+    """The image itself says it must not be read; ``words`` are what a technologist reads."""
+
+    image_id: str
+    reason: ScopeReason
+    words: str
+    in_scope: float
+    models: tuple[ModelIdentity, ...]
