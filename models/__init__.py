@@ -1,0 +1,1 @@
+"""What the machine sees and says; numpy and networks only."""

@@ -1,4 +1,4 @@
-"""What flows out of the machine's eye: films, boxes, regions, findings, sentences, rationale, masks.
+"""What flows out of the machine's eye: films, boxes, findings, sentences, rationale, masks.
 
 Plain frozen values, numpy only: no DICOM, no database, no torch. Two frames exist and both are
 written on every value that carries coordinates:
@@ -10,126 +10,26 @@ written on every value that carries coordinates:
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from models.errors import EmptyBox
+from models.vocabulary import (
+    AnatomicStructure,
+    BundleUse,
+    MaskName,
+    Observation,
+    Presence,
+    ScopeReason,
+    Side,
+    SpacingSource,
+    ViewPosition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
-
-
-class AnatomicStructure(StrEnum):
-    """The 36 thoracic regions of AnatomiX / Chest ImaGenome, in AnatomiX's query order."""
-
-    ABDOMEN = "abdomen"
-    AORTIC_ARCH = "aortic arch"
-    LEFT_APICAL_ZONE = "left apical zone"
-    RIGHT_APICAL_ZONE = "right apical zone"
-    CARDIAC_SILHOUETTE = "cardiac silhouette"
-    DESCENDING_AORTA = "descending aorta"
-    LEFT_HILAR_STRUCTURES = "left hilar structures"
-    RIGHT_HILAR_STRUCTURES = "right hilar structures"
-    LEFT_CLAVICLE = "left clavicle"
-    LEFT_HEMIDIAPHRAGM = "left hemidiaphragm"
-    LEFT_LOWER_LUNG_ZONE = "left lower lung zone"
-    LEFT_LUNG = "left lung"
-    LEFT_MID_LUNG_ZONE = "left mid lung zone"
-    LEFT_UPPER_LUNG_ZONE = "left upper lung zone"
-    MEDIASTINUM = "mediastinum"
-    RIGHT_ATRIUM = "right atrium"
-    RIGHT_CARDIAC_BORDER = "right cardiac border"
-    RIGHT_CLAVICLE = "right clavicle"
-    RIGHT_HEMIDIAPHRAGM = "right hemidiaphragm"
-    RIGHT_LOWER_LUNG_ZONE = "right lower lung zone"
-    RIGHT_LUNG = "right lung"
-    RIGHT_MID_LUNG_ZONE = "right mid lung zone"
-    RIGHT_UPPER_LUNG_ZONE = "right upper lung zone"
-    CARINA = "carina"
-    LEFT_CARDIAC_BORDER = "left cardiac border"
-    LEFT_UPPER_QUADRANT_OF_ABDOMEN = "left upper quadrant of abdomen"
-    RIGHT_UPPER_QUADRANT_OF_ABDOMEN = "right upper quadrant of abdomen"
-    UPPER_MEDIASTINUM = "upper mediastinum"
-    SUPERIOR_VENA_CAVA = "superior vena cava"
-    TRACHEA = "trachea"
-    SPINE = "spine"
-    CAVOATRIAL_JUNCTION = "cavoatrial junction"
-    LEFT_CARDIOPHRENIC_ANGLE = "left cardiophrenic angle"
-    LEFT_COSTOPHRENIC_ANGLE = "left costophrenic angle"
-    RIGHT_CARDIOPHRENIC_ANGLE = "right cardiophrenic angle"
-    RIGHT_COSTOPHRENIC_ANGLE = "right costophrenic angle"
-
-
-class Side(StrEnum):
-    """The patient's side."""
-
-    RIGHT = "right"
-    LEFT = "left"
-
-
-class ViewPosition(StrEnum):
-    """View Position (0018,5101), the values this project acts on."""
-
-    PA = "PA"
-    AP = "AP"
-    LL = "LL"
-    RL = "RL"
-
-
-class SpacingSource(StrEnum):
-    """Where the pixel spacing came from; the two are not measured in the same plane (PS3.3 10.7.1.3)."""
-
-    PIXEL_SPACING = "PIXEL_SPACING"
-    IMAGER_PIXEL_SPACING = "IMAGER_PIXEL_SPACING"
-
-
-class Observation(StrEnum):
-    """What this version looks for. Everything else is NOT ASSESSED and is said to be so."""
-
-    ENLARGED_CARDIAC_SILHOUETTE = "enlarged cardiac silhouette"
-    PLEURAL_EFFUSION = "pleural effusion"
-    LUNG_OPACITY = "lung opacity"
-    MASS = "mass or nodule"
-
-
-class Presence(StrEnum):
-    """The four states of a finding (design rule 6). Silence is not one of them."""
-
-    PRESENT = "PRESENT"
-    UNCERTAIN = "UNCERTAIN"
-    ABSENT = "ABSENT"
-    NOT_ASSESSED = "NOT ASSESSED"
-
-
-class ScopeReason(StrEnum):
-    """Why the *image itself* says that a film is not an adult frontal chest radiograph."""
-
-    NOT_A_CHEST = "not a chest radiograph"
-    NOT_FRONTAL = "not a frontal view"
-    NOT_AN_IMAGE = "no anatomy visible"
-    INCOMPLETE = "too little of the chest visible"
-
-
-class BundleUse(StrEnum):
-    """What a bundle may be used for (design rule 8)."""
-
-    DEMO = "demo"
-    RESEARCH = "research"
-    CLINICAL = "clinical"
-
-
-class MaskName(StrEnum):
-    """The masks the eye draws."""
-
-    RIGHT_LUNG = "right lung"
-    LEFT_LUNG = "left lung"
-    HEART = "heart"
-    PLEURAL_EFFUSION = "pleural effusion"
-    LUNG_OPACITY = "lung opacity"
-    MASS = "mass or nodule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +107,7 @@ class ChestImage:
 
 @dataclass(frozen=True, slots=True)
 class AnatomyRegion:
-    """One region found: source pixels; ``score`` 0..1 is the network's belief that it is visible."""
+    """One region, source pixels; ``score`` 0..1: the network's belief that it is visible."""
 
     structure: AnatomicStructure
     box: PixelBox
@@ -297,7 +197,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class GroundedReport:
-    """The draft in words. ``not_assessed`` and ``limits`` are whole sentences shown to the reader."""
+    """The draft in words; ``not_assessed`` and ``limits`` are whole sentences for the reader."""
 
     findings: tuple[ReportSentence, ...]
     impression: tuple[ReportSentence, ...]

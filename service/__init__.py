@@ -1,0 +1,1 @@
+"""What the hospital runs and remembers; no networks."""

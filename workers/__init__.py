@@ -1,0 +1,1 @@
+"""The GPU side: the Celery application and the steps of the pipeline."""

@@ -1,0 +1,65 @@
+"""What can go wrong at the border to DICOM.
+
+::
+
+    DicomError
+    ├── InvalidUid               not digits and dots, or longer than 64
+    ├── UndecodableInstance      the bytes are not a data set, or lack what every instance has
+    ├── UnsupportedPixelData     pixel data that cannot, or must not, be read
+    │   └── PixelDataMismatch    pixel data that does not match its own description
+    ├── SpoolUnavailable         the spool cannot take bytes: full, read-only, failing
+    ├── EncodingFailed           a result object could not be built
+    └── DeliveryError
+        ├── AssociationFailed    no association: down, refused, cut, timed out      (try again)
+        ├── StoreRefused         a status that will not change by itself            (dead letter)
+        └── NotProven            sent, but the archive does not say it has it       (try again)
+"""
+
+
+class DicomError(Exception):
+    """Root of everything the dicom package raises."""
+
+
+class InvalidUid(DicomError):
+    """Not a UID (PS3.5 section 9). The value is not repeated: it may hold anything."""
+
+
+class UndecodableInstance(DicomError):
+    """The bytes are not a data set, or lack what every instance has."""
+
+
+class UnsupportedPixelData(DicomError):
+    """Pixel data that cannot, or must not, be read."""
+
+
+class PixelDataMismatch(UnsupportedPixelData):
+    """Pixel data that does not match its own description."""
+
+
+class SpoolUnavailable(DicomError):
+    """The spool cannot take bytes: full, read-only, failing."""
+
+
+class EncodingFailed(DicomError):
+    """A result object could not be built."""
+
+
+class DeliveryError(DicomError):
+    """Root of what can go wrong on the way to the archive."""
+
+
+class AssociationFailed(DeliveryError):
+    """No association, or it broke: worth another try."""
+
+
+class StoreRefused(DeliveryError):
+    """The archive refused with a status that will not change by itself."""
+
+    def __init__(self, status: int, comment: str | None) -> None:
+        super().__init__(f"refused with status 0x{status:04X}")
+        self.status = status
+        self.comment = comment
+
+
+class NotProven(DeliveryError):
+    """Sent, but the archive does not say that it has it: worth another try."""

@@ -1,0 +1,36 @@
+"""Status codes of the Storage service class (PS3.4 Table B.2-1, PS3.7 annex C)."""
+
+from enum import IntEnum
+
+WARNINGS = frozenset({0xB000, 0xB006, 0xB007})
+"""Stored, with a remark (PS3.4 B.2.3)."""
+
+PENDING = frozenset({0xFF00, 0xFF01})
+
+
+RETRY_LATER = frozenset({0x0110, 0x0213})
+"""Processing failure, resource limitation (PS3.7 annex C.5)."""
+
+
+class StoreStatus(IntEnum):
+    """What Carina's listener answers to a C-STORE."""
+
+    SUCCESS = 0x0000
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+    NOT_AUTHORIZED = 0x0124
+
+
+def is_stored(status: int | None) -> bool:
+    """Return whether the archive says the object is stored (success or warning)."""
+    return status is not None and (status == StoreStatus.SUCCESS or status in WARNINGS)
+
+
+def is_transient(status: int) -> bool:
+    """Return whether a failure may pass by itself: out of resources, processing failure.
+
+    0x0110 (processing failure) is used by archives for anything, also for "busy", so it is
+    tried again, within the limits of the caller.
+    """
+    return status & 0xFF00 == StoreStatus.OUT_OF_RESOURCES or status in RETRY_LATER

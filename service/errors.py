@@ -1,0 +1,70 @@
+"""What can go wrong in the running service.
+
+::
+
+    ServiceError
+    ├── SettingsInvalid       the settings contradict themselves; every fault is named
+    ├── IllegalTransition     a job was asked to make a move that the table does not know
+    ├── FenceLost             somebody else works on this job now: stop, write nothing
+    ├── UnknownStudy          no such study
+    ├── NothingToDeliver      redeliver was asked for a job without kept results
+    ├── DatabaseNotDurable    Postgres runs without fsync: refuse to start
+    ├── DatabaseNotMigrated   the schema is not at this version's head
+    ├── AuditBroken           the audit trail does not verify
+    └── EmbeddedServerFailed  Postgres or Valkey could not be started or adopted
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from service.values import JobState
+
+
+class ServiceError(Exception):
+    """Root of everything the service package raises."""
+
+
+class SettingsInvalid(ServiceError):
+    """The settings contradict themselves; ``faults`` names every one."""
+
+    def __init__(self, faults: "Sequence[str]") -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class IllegalTransition(ServiceError):
+    """A job was asked to make a move that the table does not know."""
+
+    def __init__(self, job_id: "UUID", old: "JobState", new: "JobState") -> None:
+        super().__init__(f"job {job_id}: {old} -> {new} is not a legal move")
+
+
+class FenceLost(ServiceError):
+    """Somebody else works on this job now: stop, and write nothing."""
+
+
+class UnknownStudy(ServiceError):
+    """No such study."""
+
+
+class NothingToDeliver(ServiceError):
+    """Redeliver was asked for a study without kept results."""
+
+
+class DatabaseNotDurable(ServiceError):
+    """Postgres runs without fsync: an answered success would be a lie."""
+
+
+class DatabaseNotMigrated(ServiceError):
+    """The schema is not at this version's head."""
+
+
+class AuditBroken(ServiceError):
+    """The audit trail does not verify."""
+
+
+class EmbeddedServerFailed(ServiceError):
+    """Postgres or Valkey could not be started or adopted."""

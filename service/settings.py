@@ -1,0 +1,211 @@
+"""All settings, read once at the edge and passed on as values.
+
+Every field is an environment variable ``CARINA_<NAME>``; the same names in lower case may stand in
+a TOML file named by ``CARINA_CONFIG``. The environment wins. ``load`` names every fault at once.
+"""
+
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from dicom.values import Caller, PacsNode, ResultKind
+from service.errors import SettingsInvalid
+
+AE_TITLE_MAX = 16  # PS3.5 Table 6.2-1, VR AE
+LOOPBACK = ("127.0.0.1", "::1")
+
+CommaList = Annotated[tuple[Any, ...], NoDecode]
+
+
+def parse_node(text: str) -> PacsNode:
+    """Read ``AET@host:port``; raises ValueError with what is wrong."""
+    ae_title, at, address = text.strip().partition("@")
+    host, colon, port = address.rpartition(":")
+    if not (at and colon and ae_title and host and port.isdigit()):
+        raise ValueError(f"{text!r} is not AET@host:port")
+    if len(ae_title) > AE_TITLE_MAX:
+        raise ValueError(f"AE title {ae_title!r} is longer than {AE_TITLE_MAX} characters")
+    if not 0 < int(port) < 2**16:
+        raise ValueError(f"port {port} does not exist")
+    return PacsNode(ae_title=ae_title, host=host.strip("[]"), port=int(port))
+
+
+def parse_caller(text: str) -> Caller:
+    """Read ``AET@address``, ``*`` for any; raises ValueError with what is wrong."""
+    ae_title, at, address = text.strip().partition("@")
+    if not (at and ae_title and address) or len(ae_title) > AE_TITLE_MAX:
+        raise ValueError(f"{text!r} is not AET@address")
+    return Caller(ae_title=ae_title, address=address)
+
+
+class Settings(BaseSettings):
+    """The settings of one installation."""
+
+    model_config = SettingsConfigDict(env_prefix="CARINA_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("carina-data"), description="Folder of spool, results, audit heads")
+
+    listener_host: str = Field("127.0.0.1", description="Address the listener binds")
+    listener_port: int = Field(11112, ge=1, lt=2**16, description="DICOM port of the listener")
+    listener_ae_title: str = Field("CARINA", min_length=1, max_length=AE_TITLE_MAX)
+    listener_processes: int = Field(1, ge=1, le=16, description="Listener processes on one port")
+    callers: Annotated[tuple[Caller, ...], NoDecode] = Field(
+        tuple(Caller("*", address) for address in LOOPBACK),
+        description="Who may send: AET@address, comma separated, * for any",
+    )
+    other_sop_classes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further storage SOP class UIDs that are recorded, not read"
+    )
+    disk_reserve_mb: int = Field(500, ge=0, description="Free space below which 0xA700 is answered")
+
+    pacs: PacsNode | None = Field(None, description="Where drafts go: AET@host:port")
+    delivery: Literal["auto", "shadow", "live"] = Field(
+        "auto", description="auto: live to loopback, shadow to any other PACS"
+    )
+    demo_override: str = Field(
+        "", description="The exact AET@host:port a demo bundle may deliver to; audited"
+    )
+    results: Annotated[tuple[ResultKind, ...], NoDecode] = Field(
+        tuple(ResultKind), description="Which result objects are made; text is always made"
+    )
+    destination_profile: Literal["auto", "comprehensive3d", "comprehensive", "enhanced"] = "auto"
+    proof_timeout_s: float = Field(
+        60.0, gt=0, description="How long proof is asked before resending"
+    )
+    late_after_s: float = Field(900.0, gt=0, description="A draft later than this raises the alarm")
+
+    database_url: SecretStr = Field(SecretStr(""), description="postgresql+psycopg://…")
+    database_owner_url: SecretStr = Field(
+        SecretStr(""), description="Role that owns the tables, for `carina db upgrade`"
+    )
+    broker_url: SecretStr = Field(SecretStr(""), description="redis://… or amqp://…")
+
+    quiet_period_s: float = Field(10.0, ge=0, description="A study is closed after this silence")
+    lease_s: float = Field(60.0, gt=1, description="How long a claim lasts without heartbeat")
+    hard_limit_s: float = Field(300.0, gt=1, description="A job running longer is killed")
+    max_attempts: int = Field(3, ge=1, description="Attempts before a job counts as poison")
+    batch: int = Field(4, ge=1, le=64, description="Films a worker claims at once")
+
+    bundles: Path | None = Field(None, description="Folder of network bundles; unset: the shipped")
+    anatomy_bundle: str = Field("anatomy-mini", description="Name of the anatomy bundle")
+    device: Literal["cpu", "cuda"] = "cpu"
+    network_threads: int = Field(0, ge=0, description="Threads of the network; 0 = the library's")
+
+    unknown_age: Literal["read", "skip"] = Field("read", description="Films whose age is unknown")
+    unknown_view: Literal["read", "skip"] = Field("read", description="Films whose view is unknown")
+    adult_age_years: float = Field(18.0, ge=0)
+
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(8080, ge=0, lt=2**16)
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("callers", mode="before")
+    @classmethod
+    def _callers(cls, value: object) -> object:
+        return tuple(map(parse_caller, _split(value))) if isinstance(value, str) else value
+
+    @field_validator("results", mode="before")
+    @classmethod
+    def _results(cls, value: object) -> object:
+        kinds = _split(value) if isinstance(value, str) else value
+        return tuple(kinds) if isinstance(kinds, list) else kinds
+
+    @field_validator("other_sop_classes", mode="before")
+    @classmethod
+    def _other(cls, value: object) -> object:
+        return tuple(_split(value)) if isinstance(value, str) else value
+
+    @field_validator("pacs", mode="before")
+    @classmethod
+    def _pacs(cls, value: object) -> object:
+        return (parse_node(value) if value.strip() else None) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if ResultKind.TEXT_SR not in self.results:
+            raise ValueError("results must contain 'text': the text SR is always made")
+        if self.hard_limit_s <= self.lease_s:
+            raise ValueError("hard_limit_s must be longer than lease_s")
+        return self
+
+    @property
+    def spool(self) -> Path:
+        """Where instances are kept as received."""
+        return self.home / "spool"
+
+    @property
+    def kept_results(self) -> Path:
+        """Where encoded results are kept."""
+        return self.home / "results"
+
+    @property
+    def audit_heads(self) -> Path:
+        """The file of sealed audit heads, outside the database."""
+        return self.home / "audit" / "heads.jsonl"
+
+    @property
+    def quiet_period(self) -> timedelta:
+        """The silence after which a study is closed."""
+        return timedelta(seconds=self.quiet_period_s)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic's signature)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the TOML file."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _from_file())
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401  (pydantic validates)
+    """Read and validate all settings.
+
+    Raises
+    ------
+    SettingsInvalid
+        Naming every fault, with the variable it is in.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsInvalid([_fault(item) for item in error.errors()]) from None
+
+
+def _fault(item: Any) -> str:  # noqa: ANN401
+    name = "_".join(str(part) for part in item["loc"][:1]) or "settings"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"CARINA_{name.upper()}: {message}" if item["loc"] else message
+
+
+def _from_file() -> dict[str, Any]:
+    path = os.environ.get("CARINA_CONFIG", "")
+    if not path:
+        return {}
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid([f"CARINA_CONFIG: {error}"]) from None
+    unknown = sorted(set(content) - set(Settings.model_fields))
+    if unknown:
+        raise SettingsInvalid([f"CARINA_CONFIG: unknown setting {name!r}" for name in unknown])
+    return content
+
+
+def _split(value: object) -> list[str]:
+    return [part.strip() for part in str(value).split(",") if part.strip()]

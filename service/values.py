@@ -1,0 +1,174 @@
+"""What the hospital runs and remembers: studies, jobs, their legal moves, audit events."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    COLLECTING = "COLLECTING"  # quiet period running
+    CLOSED = "CLOSED"  # the job of the current revision exists
+    HELD = "HELD"  # two patients, or changed pixels under one UID: no draft until a person acts
+    NO_FILM = "NO_FILM"  # nothing in it that Carina reads
+
+
+class Reception(StrEnum):
+    """What an arriving instance was, when it was recorded."""
+
+    FILM = "FILM"
+    NOT_READ = "NOT_READ"
+    OWN_RESULT = "OWN_RESULT"
+    IDENTICAL = "IDENTICAL"
+    REENCODED = "REENCODED"
+    CORRECTED = "CORRECTED"
+    QUARANTINED = "QUARANTINED"
+
+
+class JobState(StrEnum):
+    """Where a job stands (design section 1)."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    ENCODED = "ENCODED"  # results kept on disk; nothing has been sent
+    SENDING = "SENDING"  # something may have been sent; a broken send stays here and is tried again
+    SENT = "SENT"  # every object answered; proof outstanding
+    DELIVERED = "DELIVERED"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+    SHADOW = "SHADOW"
+    SUPERSEDED = "SUPERSEDED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class JobCause(StrEnum):
+    """Why a job exists."""
+
+    NEW_STUDY = "NEW_STUDY"
+    NEW_ACQUISITION = "NEW_ACQUISITION"
+    CORRECTED_HEADER = "CORRECTED_HEADER"
+    REPLAY = "REPLAY"
+
+
+LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
+    # A worker claims; a newer revision overtakes; the poison rule ends what kills its worker.
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.SUPERSEDED, JobState.FAILED}),
+    # Given back (lease ran out, graceful stop) or finished one way or another. A running job whose
+    # study changed is SUPERSEDED when it ends: the fence makes its late result worthless.
+    JobState.RUNNING: frozenset(
+        {
+            JobState.QUEUED,
+            JobState.ENCODED,
+            JobState.SKIPPED,
+            JobState.FAILED,
+            JobState.SUPERSEDED,
+        }
+    ),
+    # Nothing has left the house yet, so a newer revision may still replace it unseen.
+    JobState.ENCODED: frozenset(
+        {JobState.SENDING, JobState.SHADOW, JobState.FAILED, JobState.SUPERSEDED}
+    ),
+    # Half of it may be in the archive: it is sent to the end even when the study has changed; the
+    # next revision names what it replaces. Only a refusal ends it.
+    JobState.SENDING: frozenset({JobState.SENT, JobState.FAILED}),
+    # The archive says it is there, or says it is not: then the same bytes are sent again.
+    JobState.SENT: frozenset({JobState.DELIVERED, JobState.SENDING}),
+    # redeliver sends the same bytes again.
+    JobState.DELIVERED: frozenset({JobState.SENDING, JobState.WITHDRAWN}),
+    JobState.FAILED: frozenset({JobState.SENDING}),  # redeliver after a refusal, if encoded
+    JobState.SHADOW: frozenset({JobState.WITHDRAWN}),
+    JobState.SKIPPED: frozenset(),
+    JobState.SUPERSEDED: frozenset(),
+    JobState.WITHDRAWN: frozenset(),
+}
+"""The whole life of a job; ``replay`` is always a new job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One reading of one revision of a study. ``attempt`` is the fence of every later write."""
+
+    job_id: "UUID"
+    study_instance_uid: str
+    revision: int
+    cause: JobCause
+    state: JobState
+    attempt: int
+    queued_at: "datetime"
+    replaces_job_id: "UUID | None" = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Proof that the holder is the one working on a job: every write of a worker carries it."""
+
+    job_id: "UUID"
+    attempt: int
+    owner: str
+
+
+class EventType(StrEnum):
+    """Every arrow of the data's way leaves one of these in the audit trail."""
+
+    APPLICATION_STARTED = "application_started"
+    APPLICATION_STOPPED = "application_stopped"
+    ASSOCIATION_REJECTED = "association_rejected"
+    ASSOCIATION_ABORTED = "association_aborted"
+    CONTEXT_REJECTED = "context_rejected"
+    INSTANCE_RECEIVED = "instance_received"
+    INSTANCE_REFUSED = "instance_refused"
+    STUDY_HELD = "study_held"
+    STUDY_CLOSED = "study_closed"
+    JOB_OPENED = "job_opened"
+    JOB_CLAIMED = "job_claimed"
+    JOB_GIVEN_BACK = "job_given_back"
+    FILMS_CHOSEN = "films_chosen"
+    FILM_REJECTED = "film_rejected"
+    ANALYSED = "analysed"
+    GATE_WITHHELD = "gate_withheld"
+    RESULTS_ENCODED = "results_encoded"
+    JOB_SKIPPED = "job_skipped"
+    JOB_FAILED = "job_failed"
+    JOB_SHADOWED = "job_shadowed"
+    JOB_SUPERSEDED = "job_superseded"
+    OBJECT_SENT = "object_sent"
+    OBJECT_NOT_TAKEN = "object_not_taken"
+    SENDING_FAILED = "sending_failed"
+    DELIVERY_PROVEN = "delivery_proven"
+    REDELIVERY_REQUESTED = "redelivery_requested"
+    REPLAY_REQUESTED = "replay_requested"
+    DEMO_OVERRIDE_USED = "demo_override_used"
+    AUDIT_EXPORTED = "audit_exported"
+    STUDY_VIEWED = "study_viewed"
+
+
+EventActionCode = Literal["C", "R", "U", "D", "E"]
+"""PS3.15 A.5.2.5."""
+
+EventOutcome = Literal[0, 4, 8, 12]
+"""PS3.15 A.5.2.5: success, minor, serious, major failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One row of the audit trail, in the words of PS3.15 A.5. ``detail`` never holds patient data.
+
+    ``user_id`` is who did it: a calling AE title, a process name, an operator's login.
+    """
+
+    event_type: EventType
+    event_action_code: EventActionCode
+    event_outcome_indicator: EventOutcome
+    user_id: str
+    study_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+    job_id: "UUID | None" = None
+    duration_ms: float | None = None
+    detail: "Mapping[str, Any]" = field(default_factory=dict)
