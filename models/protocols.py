@@ -22,6 +22,11 @@ class Eye(Protocol):
         ...
 
     @property
+    def cardiothoracic_error(self) -> tuple[float, float]:
+        """Measured ``(bias, standard deviation)`` of the cardiothoracic ratio, as a fraction."""
+        ...
+
+    @property
     def limits(self) -> tuple[str, ...]:
         """Sentences on the measured limits of this bundle, shown in every draft."""
         ...
