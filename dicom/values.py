@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from models.values import ViewPosition
+    from models.vocabulary import ViewPosition
 
 Uid = NewType("Uid", str)
 """A UID that passed :func:`dicom.uids.checked`: digits and dots, at most 64 (PS3.5 9)."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from models.values import ChestImage, ModelIdentity, Observation, Sight
+    from models.values import ChestImage, ModelIdentity, Sight
+    from models.vocabulary import Observation
 
 
 class Eye(Protocol):
