@@ -57,3 +57,8 @@ def for_series(job_id: "UUID", kind: ResultKind) -> Uid:
 def for_tracking(job_id: "UUID", sop_instance_uid: str, finding_id: str) -> Uid:
     """Return the Tracking UID that ties a finding's box in the SR to its segment in the SEG."""
     return _derived(job_id, "tracking", sop_instance_uid, finding_id)
+
+
+def for_film(seed: str, level: str) -> Uid:
+    """Return a UID for a film that Carina makes itself (demo, tests, load), by seed and level."""
+    return _derived("film", seed, level)
