@@ -12,8 +12,17 @@
     └── DeliveryError
         ├── AssociationFailed    no association: down, refused, cut, timed out      (try again)
         ├── StoreRefused         a status that will not change by itself            (dead letter)
+        ├── KeptResultDamaged    our own copy is gone or changed on disk            (dead letter)
         └── NotProven            sent, but the archive does not say it has it       (try again)
+            └── QueryNotOffered  the archive cannot be asked what it has            (ask again)
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom.values import StoreOutcome
 
 
 class DicomError(Exception):
@@ -49,7 +58,14 @@ class DeliveryError(DicomError):
 
 
 class AssociationFailed(DeliveryError):
-    """No association, or it broke: worth another try."""
+    """No association, or it broke: worth another try.
+
+    ``outcomes`` are the answers that came before it broke.
+    """
+
+    def __init__(self, message: str, outcomes: "Sequence[StoreOutcome]" = ()) -> None:
+        super().__init__(message)
+        self.outcomes = tuple(outcomes)
 
 
 class StoreRefused(DeliveryError):
@@ -61,5 +77,13 @@ class StoreRefused(DeliveryError):
         self.comment = comment
 
 
+class KeptResultDamaged(DeliveryError):
+    """Our own copy of a result is gone, or is no longer the bytes that were kept."""
+
+
 class NotProven(DeliveryError):
     """Sent, but the archive does not say that it has it: worth another try."""
+
+
+class QueryNotOffered(NotProven):
+    """The archive offers no query, or fails it: what it has cannot be asked now."""

@@ -180,7 +180,7 @@ class ResultInstance:
 
 @dataclass(frozen=True, slots=True)
 class KeptResult:
-    """A result object on disk, ready to be streamed."""
+    """A result object on disk, ready to be streamed. ``sha256`` is of the whole file."""
 
     ref: InstanceRef
     kind: ResultKind
