@@ -1,0 +1,67 @@
+# Everything a developer, CI or a first visitor runs. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.PHONY: help setup system torch test lint fmt unit integration e2e demo bench eye lock hooks wheel wheelhouse clean
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+KEEP ?=
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## create .venv with the locked requirements (does nothing when they are unchanged)
+	@scripts/bootstrap.sh venv
+
+system: ## install Orthanc, dcmtk, Chromium and Node.js by apt where they are missing
+	@scripts/bootstrap.sh system
+
+torch: setup ## install the CPU build of torch where the package index offers one
+	@scripts/bootstrap.sh torch
+
+test: system torch ## all checks: lint, types, contracts, then unit, integration and end-to-end tests
+	@scripts/lint.sh
+	$(PYTEST) tests/unit tests/integration tests/e2e --durations=15 $(ARGS)
+
+lint: setup ## format, ruff, mypy --strict, import contracts, spelling
+	@scripts/lint.sh
+
+fmt: setup ## rewrite the code in the house format and apply the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: setup ## the quick tests
+	$(PYTEST) tests/unit $(ARGS)
+
+integration: system setup ## tests with a real Postgres, broker, sockets and Orthanc
+	$(PYTEST) tests/integration $(ARGS)
+
+e2e: system setup ## tests of the whole system, and of what a browser shows
+	$(PYTEST) tests/e2e $(ARGS)
+
+demo: system setup ## seven films through the whole system; KEEP=1 leaves it running
+	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(ARGS)
+
+bench: system setup ## measure latency, memory and ingest; writes docs/bench.md
+	@$(BIN)/python -m scripts.bench $(ARGS)
+
+eye: torch ## measure the shipped network again (needs the film set, see its model card)
+	$(BIN)/python -m models.training.evaluate $(ARGS)
+
+lock: setup ## solve the requirements again and write them down with hashes
+	@scripts/lock.sh
+
+hooks: setup ## run the quick checks before every commit of this checkout
+	$(BIN)/pre-commit install
+
+wheel: setup ## build the wheel of Carina into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+wheelhouse: wheel ## collect every wheel that a site without internet needs (docs/offline.md)
+	@deploy/wheelhouse.sh
+
+clean: ## remove what was built, not the virtual environment
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

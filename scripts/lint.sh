@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Every static check, in the order of how quickly it answers.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly BIN=.venv/bin
+
+"$BIN/ruff" format --check .
+"$BIN/ruff" check .
+"$BIN/codespell"
+"$BIN/lint-imports" --no-cache >build/import-contracts.log || {
+    cat build/import-contracts.log
+    exit 1
+}
+if "$BIN/python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("torch"))'; then
+    "$BIN/mypy"
+else
+    echo "mypy: torch is not installed, so the training code is not type-checked"
+    "$BIN/mypy" --exclude '^models/(training|anatomy/network)' dicom service workers models scripts
+fi
