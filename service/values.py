@@ -106,6 +106,22 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What a move leaves on its job; None keeps what stands there.
+
+    ``reason_code`` is for counting, ``reason`` for a person; neither holds patient data.
+    ``summary`` is the draft in words, for `show`. ``detail`` goes to the audit event only.
+    """
+
+    reason_code: str | None = None
+    reason: str | None = None
+    bundle: str | None = None
+    stage_seconds: "Mapping[str, float] | None" = None
+    summary: "Mapping[str, Any] | None" = None
+    detail: "Mapping[str, Any]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """Proof that the holder is the one working on a job: every write of a worker carries it."""
 
@@ -125,10 +141,14 @@ class EventType(StrEnum):
     INSTANCE_RECEIVED = "instance_received"
     INSTANCE_REFUSED = "instance_refused"
     STUDY_HELD = "study_held"
+    STUDY_RELEASED = "study_released"
+    STUDY_CORRECTED = "study_corrected"
     STUDY_CLOSED = "study_closed"
     JOB_OPENED = "job_opened"
     JOB_CLAIMED = "job_claimed"
     JOB_GIVEN_BACK = "job_given_back"
+    LEASE_EXPIRED = "lease_expired"
+    DRAFT_LATE = "draft_late"
     FILMS_CHOSEN = "films_chosen"
     FILM_REJECTED = "film_rejected"
     ANALYSED = "analysed"
@@ -138,9 +158,12 @@ class EventType(StrEnum):
     JOB_FAILED = "job_failed"
     JOB_SHADOWED = "job_shadowed"
     JOB_SUPERSEDED = "job_superseded"
+    JOB_WITHDRAWN = "job_withdrawn"
+    SENDING_STARTED = "sending_started"
     OBJECT_SENT = "object_sent"
     OBJECT_NOT_TAKEN = "object_not_taken"
     SENDING_FAILED = "sending_failed"
+    RESULTS_SENT = "results_sent"
     DELIVERY_PROVEN = "delivery_proven"
     REDELIVERY_REQUESTED = "redelivery_requested"
     REPLAY_REQUESTED = "replay_requested"

@@ -1,0 +1,1 @@
+"""The database: the way in, the tables, the migrations, the named queries."""

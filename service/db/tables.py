@@ -1,0 +1,294 @@
+"""The tables. ``…Row`` classes stay in the service package: values cross its border.
+
+No name, birth date or number of a patient is stored: ``patient_key`` and ``issuer_key`` are
+hashes, salted by the study, that only tell one patient from two inside one study.
+All times are ``timestamptz``. The partial indexes keep the cost of claiming, sweeping and sealing
+at the number of open rows, not of all rows.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from dicom.values import ResultKind
+from service.values import JobCause, JobState, Reception, StudyState
+
+DELIVERABLE = (JobState.ENCODED, JobState.SENDING, JobState.SENT)
+UNSENT = (JobState.QUEUED, JobState.RUNNING, JobState.ENCODED)
+
+
+def one_of(column: str, words: type[StrEnum] | tuple[StrEnum, ...]) -> str:
+    """Return the SQL condition that a text column holds one of the words."""
+    return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
+
+
+class Base(DeclarativeBase):
+    """Root of all tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy's way)
+        datetime: DateTime(timezone=True),
+        str: Text,
+        dict[str, Any]: JSONB,
+    }
+
+
+class StudyRow(Base):
+    """One study. ``revision`` is the number of its newest job, 0 while there is none."""
+
+    __tablename__ = "studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+    next_cause: Mapped[str] = mapped_column(server_default=JobCause.NEW_STUDY.value)
+    first_received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime]
+    quiet_until: Mapped[datetime]
+    held_code: Mapped[str | None]
+    held_reason: Mapped[str | None]
+    corrected_after_sending: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        CheckConstraint(one_of("state", StudyState), name="state"),
+        CheckConstraint(one_of("next_cause", JobCause), name="next_cause"),
+        Index(
+            "ix_studies_collecting",
+            "quiet_until",
+            postgresql_where=text(f"state = '{StudyState.COLLECTING}'"),
+        ),
+        Index(
+            "ix_studies_held",
+            "last_received_at",
+            postgresql_where=text(f"state = '{StudyState.HELD}'"),
+        ),
+        Index("ix_studies_last_received_at", "last_received_at"),
+    )
+
+
+class InstanceRow(Base):
+    """One version of one instance. At most one version of a SOP Instance UID is ``current``.
+
+    ``candidate``: of a SOP class that is read. ``eligible``: nothing in its header speaks against
+    reading it. ``spool_path`` is relative to the spool.
+    """
+
+    __tablename__ = "instances"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    sop_instance_uid: Mapped[str]
+    version: Mapped[int]
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey(StudyRow.study_instance_uid))
+    series_instance_uid: Mapped[str]
+    sop_class_uid: Mapped[str]
+    transfer_syntax_uid: Mapped[str]
+    reception: Mapped[str]
+    candidate: Mapped[bool]
+    eligible: Mapped[bool]
+    current: Mapped[bool]
+    acquisition: Mapped[str]
+    patient_key: Mapped[str]
+    issuer_key: Mapped[str]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    spool_path: Mapped[str]
+    calling_ae_title: Mapped[str]
+    called_ae_title: Mapped[str]
+    peer_address: Mapped[str]
+    received_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("sop_instance_uid", "version"),
+        CheckConstraint(one_of("reception", Reception), name="reception"),
+        Index(
+            "uq_instances_current",
+            "sop_instance_uid",
+            unique=True,
+            postgresql_where=text("current"),
+        ),
+        Index("ix_instances_study_instance_uid", "study_instance_uid"),
+        Index("ix_instances_spool_path", "spool_path"),
+    )
+
+
+class JobRow(Base):
+    """One job; ``service.jobs`` is the only writer of ``state``.
+
+    ``attempt`` counts claims and is the fence. ``charged`` counts how often the job was in the
+    network; it is what the poison rule looks at. ``owner`` and ``lease_until`` are set while
+    somebody works on it.
+    """
+
+    __tablename__ = "jobs"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey(StudyRow.study_instance_uid))
+    revision: Mapped[int]
+    cause: Mapped[str]
+    state: Mapped[str]
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    charged: Mapped[int] = mapped_column(server_default=text("0"))
+    delivery_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    owner: Mapped[str | None]
+    claimed_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    encoded_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+    reason_code: Mapped[str | None]
+    reason: Mapped[str | None]
+    replaces_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.job_id"))
+    bundle: Mapped[str | None]
+    stage_seconds: Mapped[dict[str, Any] | None]
+    summary: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (
+        UniqueConstraint("study_instance_uid", "revision"),
+        CheckConstraint(one_of("state", JobState), name="state"),
+        CheckConstraint(one_of("cause", JobCause), name="cause"),
+        Index(
+            "ix_jobs_queued",
+            "next_attempt_at",
+            postgresql_where=text(f"state = '{JobState.QUEUED}'"),
+        ),
+        Index(
+            "ix_jobs_deliverable",
+            "next_attempt_at",
+            postgresql_where=text(one_of("state", DELIVERABLE)),
+        ),
+        Index("ix_jobs_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
+        # Two drafts of one study can never be on their way to the first send at once.
+        Index(
+            "uq_jobs_unsent",
+            "study_instance_uid",
+            unique=True,
+            postgresql_where=text(one_of("state", UNSENT)),
+        ),
+        Index("ix_jobs_changed_at", "changed_at"),
+    )
+
+
+class ResultRow(Base):
+    """One encoded result object on disk; ``path`` is relative to the folder of kept results."""
+
+    __tablename__ = "results"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey(JobRow.job_id))
+    kind: Mapped[str]
+    number: Mapped[int]
+    study_instance_uid: Mapped[str]
+    series_instance_uid: Mapped[str]
+    sop_class_uid: Mapped[str]
+    sop_instance_uid: Mapped[str] = mapped_column(unique=True)
+    transfer_syntax_uid: Mapped[str]
+    path: Mapped[str]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "kind", "number"),
+        CheckConstraint(one_of("kind", ResultKind), name="kind"),
+        Index("ix_results_series_instance_uid", "series_instance_uid"),
+    )
+
+
+class DeliveryRow(Base):
+    """What one destination answered for one result; ``not_taken``: it was never offered."""
+
+    __tablename__ = "deliveries"
+
+    result_id: Mapped[int] = mapped_column(ForeignKey(ResultRow.id), primary_key=True)
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[int | None]
+    error_comment: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    not_taken: Mapped[bool] = mapped_column(server_default=text("false"))
+    tried_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    proven_at: Mapped[datetime | None]
+
+
+class AuditEventRow(Base):
+    """One event of the audit trail; rows are only ever added."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    event_type: Mapped[str]
+    event_action_code: Mapped[str]
+    event_outcome_indicator: Mapped[int]
+    event_date_time: Mapped[datetime]
+    user_id: Mapped[str]
+    study_instance_uid: Mapped[str | None]
+    sop_instance_uid: Mapped[str | None]
+    job_id: Mapped[UUID | None]
+    duration_ms: Mapped[float | None]
+    detail: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        CheckConstraint("event_action_code IN ('C', 'R', 'U', 'D', 'E')", name="action"),
+        CheckConstraint("event_outcome_indicator IN (0, 4, 8, 12)", name="outcome"),
+        Index("ix_audit_events_study", "study_instance_uid", "id"),
+        Index("ix_audit_events_date_time", "event_date_time"),
+    )
+
+
+class AuditPendingRow(Base):
+    """Events not sealed yet: a to-do list for the sealer, so that its work never grows."""
+
+    __tablename__ = "audit_pending"
+
+    event_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class AuditSealRow(Base):
+    """One link of the chain: ``chain_sha256`` covers this event and the link before it."""
+
+    __tablename__ = "audit_seals"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    chain_sha256: Mapped[str]
+    sealed_at: Mapped[datetime]
+
+
+class WorkerRow(Base):
+    """The last sign of life of one process."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    process_id: Mapped[int]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    detail: Mapped[dict[str, Any]]
