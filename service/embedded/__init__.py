@@ -1,0 +1,1 @@
+"""Real Postgres and real Valkey from wheels, started and watched by us."""
