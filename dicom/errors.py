@@ -5,9 +5,11 @@
     DicomError
     ├── InvalidUid               not digits and dots, or longer than 64
     ├── UndecodableInstance      the bytes are not a data set, or lack what every instance has
+    │   └── IdentityInvalid      UIDs missing, illegal, or not those the sender announced
     ├── UnsupportedPixelData     pixel data that cannot, or must not, be read
     │   └── PixelDataMismatch    pixel data that does not match its own description
     ├── SpoolUnavailable         the spool cannot take bytes: full, read-only, failing
+    ├── IntakeUnavailable        the instance cannot be recorded now: the database is down
     ├── EncodingFailed           a result object could not be built
     └── DeliveryError
         ├── AssociationFailed    no association: down, refused, cut, timed out      (try again)
@@ -37,6 +39,10 @@ class UndecodableInstance(DicomError):
     """The bytes are not a data set, or lack what every instance has."""
 
 
+class IdentityInvalid(UndecodableInstance):
+    """UIDs missing, illegal, or not those the sender announced in the command set."""
+
+
 class UnsupportedPixelData(DicomError):
     """Pixel data that cannot, or must not, be read."""
 
@@ -47,6 +53,10 @@ class PixelDataMismatch(UnsupportedPixelData):
 
 class SpoolUnavailable(DicomError):
     """The spool cannot take bytes: full, read-only, failing."""
+
+
+class IntakeUnavailable(DicomError):
+    """The instance cannot be recorded now; the sender keeps it and tries again."""
 
 
 class EncodingFailed(DicomError):

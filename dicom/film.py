@@ -53,6 +53,25 @@ _SOP_CLASSES = {
 }
 
 
+SILENT: "Mapping[str, None]" = dict.fromkeys(
+    (
+        "AcquisitionDate",
+        "AcquisitionDeviceProcessingCode",
+        "AcquisitionDeviceProcessingDescription",
+        "BodyPartExamined",
+        "Laterality",
+        "PatientAge",
+        "PatientBirthDate",
+        "PatientOrientation",
+        "ProtocolName",
+        "SeriesDescription",
+        "StudyDescription",
+        "ViewPosition",
+    )
+)
+"""Overrides for :func:`fresh_copy` that make a header say nothing of part, view and age."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilmPatient:
     """An invented patient. Names may be in any script: the character set is ISO_IR 192."""

@@ -19,6 +19,7 @@ class StoreStatus(IntEnum):
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
     CANNOT_UNDERSTAND = 0xC000
+    UNEXPECTED = 0xC0FF  # of the same range: a fault of ours that has no better word
     NOT_AUTHORIZED = 0x0124
 
 

@@ -98,6 +98,8 @@ class FilmHeader:
     words: str = field(repr=False)
     """Descriptions, codes and protocol names of the exam, joined, for keyword rules. May hold
     free text, so it is treated as patient data."""
+    source_sop_instance_uids: tuple[str, ...] = ()
+    """The images this one says it was made from (Source Image Sequence)."""
 
 
 @dataclass(frozen=True, slots=True)
