@@ -1,0 +1,80 @@
+"""Where a draft may go: the safety-of-use rule (design rule 8), as one pure function."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from models.vocabulary import BundleUse
+
+if TYPE_CHECKING:
+    from dicom.values import PacsNode
+    from service.settings import Settings
+
+LOCALHOST = "localhost"
+
+
+class RouteKind(StrEnum):
+    """What happens to encoded results."""
+
+    LIVE = "LIVE"
+    SHADOW = "SHADOW"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whether results are sent, to whom, and why not.
+
+    ``overridden`` is True when only the explicit override lets a bundle that is not for clinical
+    use reach this archive: that is audited every time.
+    """
+
+    kind: RouteKind
+    to: "PacsNode | None"
+    reason: str = ""
+    overridden: bool = False
+
+
+def decide(use: BundleUse, settings: "Settings") -> Route:
+    """Decide where results made by a bundle for ``use`` go.
+
+    A bundle for demonstration or research reaches loopback, or the one archive named in the
+    override; any archive that is not loopback needs ``delivery = live``; everything else is
+    shadow: all is done but delivery.
+    """
+    to = settings.pacs
+    if to is None:
+        return Route(RouteKind.SHADOW, None, "no archive is configured (CARINA_PACS)")
+    near = is_loopback(to.host)
+    restricted = use is not BundleUse.CLINICAL and not near
+    objections = {
+        "delivery is set to shadow (CARINA_DELIVERY)": settings.delivery == "shadow",
+        f"{to} is not loopback and delivery is not set to live": (
+            not near and settings.delivery != "live"
+        ),
+        f"a bundle for {use} use may not deliver to {to} without the override": (
+            restricted and settings.demo_override != str(to)
+        ),
+    }
+    for reason, applies in objections.items():
+        if applies:
+            return Route(RouteKind.SHADOW, to, reason)
+    return Route(RouteKind.LIVE, to, overridden=restricted)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine by its very name: no resolver is asked."""
+    if host.lower() == LOCALHOST:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def banner(use: BundleUse) -> tuple[str, ...]:
+    """Return the lines that every draft of a bundle not for clinical use carries at its top."""
+    if use is BundleUse.CLINICAL:
+        return ()
+    noun = "demonstration" if use is BundleUse.DEMO else "research"
+    return (f"Made by a network for {noun} only: NOT FOR CLINICAL USE.",)
