@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("charged", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lapses", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("delivery_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),

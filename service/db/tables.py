@@ -138,9 +138,9 @@ class InstanceRow(Base):
 class JobRow(Base):
     """One job; ``service.jobs`` is the only writer of ``state``.
 
-    ``attempt`` counts claims and is the fence. ``charged`` counts how often the job was in the
-    network; it is what the poison rule looks at. ``owner`` and ``lease_until`` are set while
-    somebody works on it.
+    ``attempt`` counts claims and is the fence. ``charged`` counts how often the job went into the
+    network, ``lapses`` how often its worker fell silent: the poison rule looks at both. ``owner``
+    and ``lease_until`` are set while somebody works on it.
     """
 
     __tablename__ = "jobs"
@@ -152,6 +152,7 @@ class JobRow(Base):
     state: Mapped[str]
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
     charged: Mapped[int] = mapped_column(server_default=text("0"))
+    lapses: Mapped[int] = mapped_column(server_default=text("0"))
     delivery_attempts: Mapped[int] = mapped_column(server_default=text("0"))
     owner: Mapped[str | None]
     claimed_at: Mapped[datetime | None]
