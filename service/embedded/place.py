@@ -10,10 +10,14 @@ import pwd
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.errors import EmbeddedServerFailed
 from service.files import OWNER_ONLY_FOLDER
 from service.processes import Account
+
+if TYPE_CHECKING:
+    from service.embedded.binaries import Installed
 
 ACCOUNTS = ("carina", "nobody")
 """Root runs the servers as the first of these that the machine knows."""
@@ -106,37 +110,38 @@ def is_reachable(path: Path, account: Account) -> bool:
     )
 
 
-def runnable(program: Path, place: Place, copy_of: Path, name: str) -> Path:
-    """Return a path at which the account can run ``program``.
+def runnable(installed: "Installed", place: Place, name: str) -> Path:
+    """Return a folder from which the account can run the installed programs.
 
     Parameters
     ----------
-    program
-        The program as installed, inside ``copy_of`` (or ``copy_of`` itself).
-    copy_of
-        What must be copied for it to work elsewhere: a folder or a single file.
+    installed
+        The programs and all they need.
+    place
+        Where a copy goes if the account cannot reach them; it is made once.
     name
         Name of the copy; it holds the version, so that an update makes a new one.
     """
-    if place.account is None or is_reachable(program.parent, place.account):
-        return program
+    if place.account is None or is_reachable(installed.folder, place.account):
+        return installed.folder
     copy = place.programs / name
-    if not copy.exists():
-        _copy(copy_of, copy)
-    return copy if program == copy_of else copy / program.relative_to(copy_of)
+    if not copy.is_dir():
+        scratch = copy.with_name(f"{name}.partial")
+        shutil.rmtree(scratch, ignore_errors=True)
+        for part in installed.parts:
+            _copy(part, scratch / part.relative_to(installed.root))
+        _open_for_reading(scratch)
+        place.programs.chmod(SEARCHABLE)
+        scratch.rename(copy)  # a copy is there whole or not at all
+    return copy / installed.folder.relative_to(installed.root)
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    scratch = target.with_name(f"{target.name}.partial")
-    if scratch.is_dir():
-        shutil.rmtree(scratch)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, scratch, symlinks=True)
+        shutil.copytree(source, target, symlinks=True)
     else:
-        shutil.copy2(source, scratch)
-    _open_for_reading(scratch)
-    scratch.rename(target)  # a copy is there whole or not at all
+        shutil.copy2(source, target)
 
 
 def _open_for_reading(root: Path) -> None:

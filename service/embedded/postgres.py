@@ -47,7 +47,7 @@ class EmbeddedPostgres:
     log
         What it says goes here.
     pg_bin
-        The operator's own programs, see :func:`service.embedded.binaries.postgres_installation`.
+        The operator's own programs, see :func:`service.embedded.binaries.postgres`.
     """
 
     name = "postgres"
@@ -59,10 +59,10 @@ class EmbeddedPostgres:
         self._place = place
         self._credentials = credentials
         self._log = log
-        installation = binaries.postgres_installation(pg_bin)
-        version = binaries.postgres_version(installation)
+        installed = binaries.postgres(pg_bin)
+        version = binaries.postgres_version(installed.folder)
         self.major = version.partition(".")[0]
-        self._programs = runnable(installation / "bin", place, installation, f"postgres-{version}")
+        self._programs = runnable(installed, place, f"postgres-{version}")
 
     @property
     def data(self) -> Path:

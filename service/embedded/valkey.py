@@ -35,9 +35,9 @@ class EmbeddedValkey:
         self._place = place
         self._credentials = credentials
         self._log = log
-        installed = binaries.valkey_server()
-        name = f"valkey-server-{installed.stat().st_size}"
-        self._program = runnable(installed, place, installed, name)
+        installed = binaries.valkey()
+        size = (installed.folder / "valkey-server").stat().st_size
+        self._program = runnable(installed, place, f"valkey-{size}") / "valkey-server"
 
     @property
     def data(self) -> Path:
