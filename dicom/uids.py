@@ -59,6 +59,11 @@ def for_tracking(job_id: "UUID", sop_instance_uid: str, finding_id: str) -> Uid:
     return _derived(job_id, "tracking", sop_instance_uid, finding_id)
 
 
+def for_dimensions(job_id: "UUID", kind: ResultKind) -> Uid:
+    """Return the Dimension Organization UID of the masks of one kind."""
+    return _derived(job_id, "dimensions", kind.value)
+
+
 def for_film(seed: str, level: str) -> Uid:
     """Return a UID for a film that Carina makes itself (demo, tests, load), by seed and level."""
     return _derived("film", seed, level)

@@ -1,0 +1,302 @@
+"""What every result object has in common: patient and study, equipment, dates, encoding.
+
+highdicom builds the objects from a *stand-in* of the film's header that holds only what building
+needs. The patient and study attributes are then copied from the film itself, value by value: so
+odd dates, several character sets and site-specific identifiers survive unchanged, and nothing in
+a header can make the building fail.
+"""
+
+import copy
+from datetime import UTC, timedelta, timezone
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
+from pydicom import Dataset, FileMetaDataset, config, dcmwrite
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.valuerep import DT
+
+from dicom import codes, uids
+from dicom.drafts import use_of
+from dicom.errors import EncodingFailed
+from dicom.values import InstanceRef, ResultInstance, ResultKind
+from dicom.words import ascii_only, shortened
+from models.vocabulary import BundleUse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pydicom.sr.coding import Code
+
+    from dicom.drafts import FilmDraft, ResultContext
+    from models.values import ModelIdentity
+
+MANUFACTURER: Final = "Carina"
+MODEL: Final = "Carina"
+SERIAL_NUMBER: Final = "none"
+DEVICE_UID: Final = uids.IMPLEMENTATION_CLASS_UID
+LO_MAX: Final = 64
+SERIES_NUMBER_BASE: Final = 9000
+SERIES_PER_REVISION: Final = 10
+_SERIES_ORDER: Final = (
+    ResultKind.TEXT_SR,
+    ResultKind.BOX_SR,
+    ResultKind.FINDING_SEG,
+    ResultKind.ANATOMY_SEG,
+    ResultKind.PICTURES,
+)
+
+IDENTITY: Final = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+
+TYPE_2: Final = (
+    *IDENTITY,
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+"""Present in every result, empty when the film lacks them (PS3.3 C.7.1.1, C.7.2.1)."""
+
+COPIED: Final = (
+    # Patient (PS3.3 C.7.1.1)
+    *IDENTITY,
+    "IssuerOfPatientID",
+    "TypeOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "ReferencedPatientSequence",
+    "PatientBirthTime",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientAlternativeCalendar",
+    "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "EthnicGroup",
+    "PatientComments",
+    "QualityControlSubject",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    # Clinical trial subject and study (C.7.1.3, C.7.2.3)
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+    # General study (C.7.2.1)
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "ReferringPhysicianIdentificationSequence",
+    "ConsultingPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+    "IssuerOfAccessionNumberSequence",
+    "StudyDescription",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "RequestingService",
+    "ReferencedStudySequence",
+    "ProcedureCodeSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    # Patient study (C.7.2.2)
+    "AdmittingDiagnosesDescription",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientSizeCodeSequence",
+    "PregnancyStatus",
+    "MedicalAlerts",
+    "Allergies",
+    "SmokingStatus",
+    "Occupation",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+    "ServiceEpisodeID",
+    "IssuerOfServiceEpisodeIDSequence",
+    # The dates above are local to this offset (C.12.1.1.8)
+    "TimezoneOffsetFromUTC",
+)
+"""Patient and study, copied unchanged: an object of the same study must agree with it."""
+
+
+def stand_in(draft: "FilmDraft") -> Dataset:
+    """Return a clean header of the film: its UIDs, its grid, nothing that could be odd.
+
+    Raises
+    ------
+    EncodingFailed
+        If a UID is illegal, or the grid does not match the film that was analysed.
+    """
+    source = draft.source
+    header = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(header, keyword, uids.checked(source.get(keyword)))
+    image = draft.analysis.image
+    if (source.get("Rows"), source.get("Columns")) != (image.rows, image.columns):
+        raise EncodingFailed("the analysed picture has not the size of the film")
+    header.Rows, header.Columns = image.rows, image.columns
+    header.Modality = str(source.get("Modality", "") or "CR")
+    header.ImageType = ["DERIVED", "PRIMARY"]
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for keyword in (*IDENTITY, "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(header, keyword, "")
+    header.ReferringPhysicianName = ""
+    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio"):
+        if keyword in source:
+            setattr(header, keyword, source[keyword].value)
+    return header
+
+
+def series_number(kind: ResultKind, revision: int) -> int:
+    """Return the Series Number: high, so that it sorts last, and known by kind and revision."""
+    return SERIES_NUMBER_BASE + SERIES_PER_REVISION * (revision - 1) + series_rank(kind)
+
+
+def series_rank(kind: ResultKind) -> int:
+    """Return 1 for the text SR, 2 for the boxes, and so on: the order a reader opens them."""
+    return _SERIES_ORDER.index(kind) + 1
+
+
+def series_description(kind: ResultKind, drafts: "Sequence[FilmDraft]", revision: int) -> str:
+    """Return "AI DRAFT r1 not verified: boxes", with the use when it is not clinical."""
+    use = use_of(drafts)
+    restriction = "" if use is BundleUse.CLINICAL else f" ({use.value.upper()})"
+    return shortened(f"AI DRAFT r{revision} not verified: {kind.value}{restriction}", LO_MAX)
+
+
+def algorithm(model: "ModelIdentity") -> AlgorithmIdentificationSequence:
+    """Return the Algorithm Identification of a network (PS3.3 Table 10-19)."""
+    return AlgorithmIdentificationSequence(
+        name=shortened(model.name, LO_MAX),
+        version=shortened(model.version, LO_MAX),
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+        source=MANUFACTURER,
+        # LT: the hash names the weights; the use says what they may be used for.
+        parameters={"weights_sha256": model.weights_sha256, "use": model.use.value},
+    )
+
+
+def code_item(code: "Code") -> Dataset:
+    """Return a code as the item of a code sequence (PS3.3 section 8)."""
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item
+
+
+def close(
+    ds: Dataset,
+    drafts: "Sequence[FilmDraft]",
+    context: "ResultContext",
+    kind: ResultKind,
+) -> None:
+    """Give a built object its patient, study, series, equipment and dates."""
+    copy_patient_and_study(ds, drafts[0].source)
+    ds.SeriesDescription = series_description(kind, drafts, context.revision)
+    ds.SeriesNumber = series_number(kind, context.revision)
+    ds.Manufacturer = MANUFACTURER
+    ds.ManufacturerModelName = MODEL
+    ds.DeviceSerialNumber = SERIAL_NUMBER
+    ds.SoftwareVersions = shortened(context.software_version, LO_MAX)
+    _date(ds, context.produced_at)
+    models = dict.fromkeys(model for draft in drafts for model in draft.analysis.models)
+    ds.ContributingEquipmentSequence = [_contributed(model, context) for model in models]
+
+
+def copy_patient_and_study(ds: Dataset, source: Dataset) -> None:
+    """Copy patient and study attributes unchanged, with the character set they are written in."""
+    with config.disable_value_validation():
+        if "SpecificCharacterSet" in source:
+            ds.SpecificCharacterSet = source.SpecificCharacterSet
+        else:
+            ds.pop("SpecificCharacterSet", None)
+        for keyword in COPIED:
+            ds.pop(keyword, None)
+            _copy(ds, source, keyword)
+        for keyword in TYPE_2:
+            if keyword not in ds:
+                setattr(ds, keyword, None)
+
+
+def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in source:
+        return
+    try:
+        element = copy.deepcopy(source[tag])
+    except (ValueError, TypeError, OverflowError):
+        # A number that is none (a weight of "n/a"): the attribute is useless, the draft is not.
+        if keyword in IDENTITY:
+            raise EncodingFailed(f"{keyword} of the film cannot be read") from None
+        return
+    ds.add(element)
+
+
+def _date(ds: Dataset, produced_at: "datetime") -> None:
+    local = produced_at.astimezone(_offset(ds))
+    day, time = local.strftime("%Y%m%d"), local.strftime("%H%M%S")
+    ds.InstanceCreationDate, ds.InstanceCreationTime = day, time
+    ds.ContentDate, ds.ContentTime = day, time
+    ds.SeriesDate, ds.SeriesTime = day, time
+
+
+def _offset(ds: Dataset) -> timezone:
+    """Return the zone that the dates of this object are written in; UTC when the film is silent."""
+    text = str(ds.get("TimezoneOffsetFromUTC", "") or "")
+    if len(text) != len("+hhmm") or not text[1:].isdigit() or text[0] not in "+-":
+        return timezone(timedelta(0))
+    minutes = int(text[1:3]) * 60 + int(text[3:5])
+    return timezone(timedelta(minutes=min(minutes, 14 * 60) * (-1 if text[0] == "-" else 1)))
+
+
+def _contributed(model: "ModelIdentity", context: "ResultContext") -> Dataset:
+    item = ContributingEquipment(
+        manufacturer=MANUFACTURER,
+        purpose_of_reference=codes.PROCESSING_EQUIPMENT,
+        manufacturer_model_name=shortened(model.name, LO_MAX),
+        software_versions=shortened(model.version, LO_MAX),
+        contribution_datetime=context.produced_at,
+        contribution_description=ascii_only(
+            f"sha256 of weights {model.weights_sha256}; use: {codes.USE_WORDS[model.use]}"
+        ),
+    )
+    item.ContributionDateTime = DT(f"{context.produced_at.astimezone(UTC):%Y%m%d%H%M%S}+0000")
+    return item
+
+
+def encode(ds: Dataset, kind: ResultKind) -> ResultInstance:
+    """Return the object as the Part 10 bytes that are kept and sent."""
+    syntax = ds.file_meta.TransferSyntaxUID
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.ImplementationClassUID = UID(uids.IMPLEMENTATION_CLASS_UID)
+    ds.file_meta.ImplementationVersionName = uids.IMPLEMENTATION_VERSION_NAME
+    buffer = BytesIO()
+    with config.disable_value_validation():
+        dcmwrite(buffer, ds, enforce_file_format=True)
+    return ResultInstance(
+        ref=InstanceRef(
+            study_instance_uid=str(ds.StudyInstanceUID),
+            series_instance_uid=str(ds.SeriesInstanceUID),
+            sop_class_uid=str(ds.SOPClassUID),
+            sop_instance_uid=str(ds.SOPInstanceUID),
+        ),
+        kind=kind,
+        number=int(ds.InstanceNumber),
+        transfer_syntax_uid=str(syntax),
+        content=buffer.getvalue(),
+    )

@@ -1,0 +1,191 @@
+"""Pictures of what was looked at: RGB Secondary Capture, one series, for viewers of any kind.
+
+First an overview of each film with its boxes and masks drawn, then the crop of every visual step
+of the rationale, at most 512 pixels, each with "AI DRAFT, not verified" burned in.
+
+Burned In Annotation (0028,0301) asks whether a picture identifies the patient, not whether it has
+writing on it. Our writing does not; the film's own pixels may, so the film's answer is kept.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from highdicom.sc import SCImage
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import Dataset
+from pydicom.uid import JPEG2000Lossless
+
+from dicom import codes, envelope, uids
+from dicom.sr.film import StepKey
+from dicom.sr.items import DRAFT_LINE
+from dicom.values import ResultKind
+from dicom.words import shortened
+from models.values import VisualStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dicom.drafts import FilmDraft, ResultContext
+    from dicom.values import InstanceRef, ResultInstance
+    from models.values import ChestImage, PixelBox
+
+CROP_SIZES_PX: Final = (512, 384, 256)
+"""Longest side of a crop; the smaller ones are tried when the set would outgrow the film."""
+OVERVIEW_FACTOR: Final = 2
+NOTE_LEFT_OUT: Final = (
+    "Pictures were left out: the result set would have been larger than the film."
+)
+ST_MAX: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture to be made: of which film, which step (None for the overview), and of what."""
+
+    film: int
+    step: StepKey | None
+    caption: str
+    box: "PixelBox | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booklet:
+    """The pictures of a study, and which of them shows which step."""
+
+    instances: "tuple[ResultInstance, ...]" = ()
+    by_step: "Mapping[StepKey, InstanceRef]" = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def build(drafts: "Sequence[FilmDraft]", context: "ResultContext", room_bytes: int) -> Booklet:
+    """Return the pictures of all films, in at most ``room_bytes``; none where not asked for."""
+    if not context.makes(ResultKind.PICTURES):
+        return Booklet()
+    planned = tuple(plan(drafts))
+    for size in CROP_SIZES_PX:
+        made = tuple(
+            _instance(picture, number, size, (drafts, context))
+            for number, picture in enumerate(planned, start=1)
+        )
+        if sum(len(one.content) for one in made) <= room_bytes:
+            pairs = zip(planned, made, strict=True)
+            by_step = {picture.step: one.ref for picture, one in pairs if picture.step}
+            return Booklet(made, by_step)
+    return Booklet(notes=(NOTE_LEFT_OUT,))
+
+
+def plan(drafts: "Sequence[FilmDraft]") -> "Iterator[Picture]":
+    """Yield which pictures a study gets, in the order of their Instance Numbers."""
+    for film, draft in enumerate(drafts):
+        yield Picture(film, None, "Overview of what was found")
+        for number, rationale in enumerate(draft.analysis.rationales):
+            for position, step in enumerate(rationale.steps):
+                if isinstance(step, VisualStep):
+                    key = StepKey(film, number, position)
+                    yield Picture(film, key, f"{rationale.group}: {step.caption}", step.box)
+
+
+def _instance(
+    picture: Picture,
+    number: int,
+    size_px: int,
+    study: "tuple[Sequence[FilmDraft], ResultContext]",
+) -> "ResultInstance":
+    drafts, context = study
+    draft = drafts[picture.film]
+    pixels = stamped(_pixels(draft, picture, size_px))
+    kind = ResultKind.PICTURES
+    film = envelope.stand_in(draft)
+    ds = SCImage(
+        pixel_array=pixels,
+        photometric_interpretation="YBR_RCT",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),
+        study_instance_uid=film.StudyInstanceUID,
+        series_instance_uid=uids.for_series(context.job_id, kind),
+        series_number=envelope.series_number(kind, context.revision),
+        sop_instance_uid=uids.for_result(context.job_id, kind, number),
+        instance_number=number,
+        manufacturer=envelope.MANUFACTURER,
+        transfer_syntax_uid=JPEG2000Lossless,
+    )
+    _describe(ds, draft, picture)
+    envelope.close(ds, [draft], context, kind)
+    ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
+    return envelope.encode(ds, kind)
+
+
+def _describe(ds: Dataset, draft: "FilmDraft", picture: Picture) -> None:
+    source = draft.source
+    # A crop lies as the film lies; unknown stays unknown (type 2C, PS3.3 C.7.6.1.1.1).
+    ds.PatientOrientation = list(source.get("PatientOrientation") or ()) or None
+    ds.BodyPartExamined = "CHEST"
+    ds.DerivationDescription = shortened(f"{DRAFT_LINE}. {picture.caption}", ST_MAX)
+    item = Dataset()
+    item.ReferencedSOPClassUID = uids.checked(source.get("SOPClassUID"))
+    item.ReferencedSOPInstanceUID = uids.checked(source.get("SOPInstanceUID"))
+    item.PurposeOfReferenceCodeSequence = [envelope.code_item(codes.SOURCE_OF_PICTURE)]
+    ds.SourceImageSequence = [item]
+    for keyword in ("BurnedInAnnotation", "RecognizableVisualFeatures"):
+        if source.get(keyword):
+            setattr(ds, keyword, str(source[keyword].value))
+    # Once lossy, always lossy (PS3.3 C.7.6.1.1.5), also for what is derived from it.
+    if str(source.get("LossyImageCompression") or "") == "01":
+        for keyword in (
+            "LossyImageCompression",
+            "LossyImageCompressionRatio",
+            "LossyImageCompressionMethod",
+        ):
+            if keyword in source:
+                setattr(ds, keyword, source[keyword].value)
+
+
+def _pixels(draft: "FilmDraft", picture: Picture, size_px: int) -> "NDArray[np.uint8]":
+    """Return one picture, ``(rows, columns, 3)`` uint8, without its stamp."""
+    image = draft.analysis.image
+    if picture.box is None:
+        return overview(draft, size_px * OVERVIEW_FACTOR)
+    return _resized(_grey(image, picture.box), size_px)
+
+
+def overview(draft: "FilmDraft", size_px: int) -> "NDArray[np.uint8]":
+    """Return the film with the boxes of its findings drawn, ``(rows, columns, 3)``."""
+    image = draft.analysis.image
+    picture = Image.fromarray(_resized((image.pixels * 255).astype(np.uint8), size_px))
+    scale = picture.width / image.columns
+    pen = ImageDraw.Draw(picture)
+    for finding in draft.analysis.findings:
+        for box in finding.boxes:
+            corners = [one * scale for one in (box.x_min, box.y_min, box.x_max, box.y_max)]
+            pen.rectangle(corners, outline=(230, 50, 50), width=2)
+    return np.array(picture)
+
+
+def _grey(image: "ChestImage", box: "PixelBox") -> "NDArray[np.uint8]":
+    rows = slice(max(0, int(box.y_min)), max(1, int(np.ceil(box.y_max))))
+    columns = slice(max(0, int(box.x_min)), max(1, int(np.ceil(box.x_max))))
+    return (image.pixels[rows, columns] * 255).astype(np.uint8)
+
+
+def _resized(grey: "NDArray[np.uint8]", size_px: int) -> "NDArray[np.uint8]":
+    picture = Image.fromarray(grey)
+    picture.thumbnail((size_px, size_px))
+    return np.array(picture.convert("RGB"))
+
+
+def stamped(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    """Return the picture on a dark band that says "AI DRAFT, not verified"."""
+    height, width = pixels.shape[:2]
+    text_size = max(11, min(20, width // 18))
+    band = text_size + 8
+    # The words must fit, however narrow the crop.
+    font = ImageFont.load_default(text_size)
+    needed = int(font.getlength(DRAFT_LINE)) + 12
+    sheet = Image.new("RGB", (max(width, needed), height + band), (0, 0, 0))
+    sheet.paste(Image.fromarray(pixels), (0, 0))
+    ImageDraw.Draw(sheet).text((6, height + 3), DRAFT_LINE, fill=(255, 210, 80), font=font)
+    return np.array(sheet)

@@ -1,0 +1,1 @@
+"""The two structured reports: the draft in words, and its boxes."""
