@@ -7,6 +7,8 @@
     ├── IllegalTransition     a job was asked to make a move that the table does not know
     ├── FenceLost             somebody else works on this job now: stop, write nothing
     ├── UnknownStudy          no such study
+    ├── StudyHeld             the study is held: a person must resolve that first
+    ├── NothingToRead         replay was asked for a study without anything that is read
     ├── NothingToDeliver      redeliver was asked for a job without kept results
     ├── DatabaseNotDurable    Postgres runs without fsync: refuse to start
     ├── DatabaseNotMigrated   the schema is not at this version's head
@@ -49,6 +51,14 @@ class FenceLost(ServiceError):
 
 class UnknownStudy(ServiceError):
     """No such study."""
+
+
+class StudyHeld(ServiceError):
+    """The study is held (two patients, changed pixels): a person must resolve that first."""
+
+
+class NothingToRead(ServiceError):
+    """Replay was asked for a study without anything that is read."""
 
 
 class NothingToDeliver(ServiceError):

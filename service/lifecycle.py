@@ -128,7 +128,11 @@ def put(
 
 
 def about(
-    row: JobRow, event_type: EventType, user_id: str, detail: "Mapping[str, Any]"
+    row: JobRow,
+    event_type: EventType,
+    user_id: str,
+    detail: "Mapping[str, Any]",
+    sop_instance_uid: str | None = None,
 ) -> AuditEvent:
     """Return an audit event about a job."""
     return AuditEvent(
@@ -137,6 +141,7 @@ def about(
         event_outcome_indicator=OUTCOME_OF.get(event_type, 0),
         user_id=user_id,
         study_instance_uid=row.study_instance_uid,
+        sop_instance_uid=sop_instance_uid,
         job_id=row.job_id,
         detail=detail,
     )

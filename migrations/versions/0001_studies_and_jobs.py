@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("acquisition", sa.Text(), nullable=False),
         sa.Column("patient_key", sa.Text(), nullable=False),
         sa.Column("issuer_key", sa.Text(), nullable=False),
+        sa.Column("name_key", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("spool_path", sa.Text(), nullable=False),

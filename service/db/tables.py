@@ -1,7 +1,7 @@
 """The tables. ``…Row`` classes stay in the service package: values cross its border.
 
-No name, birth date or number of a patient is stored: ``patient_key`` and ``issuer_key`` are
-hashes, salted by the study, that only tell one patient from two inside one study.
+No name, birth date or number of a patient is stored: the ``…_key`` columns are hashes, salted by
+the study, that only tell one patient from two inside one study.
 All times are ``timestamptz``. The partial indexes keep the cost of claiming, sweeping and sealing
 at the number of open rows, not of all rows.
 """
@@ -113,6 +113,7 @@ class InstanceRow(Base):
     acquisition: Mapped[str]
     patient_key: Mapped[str]
     issuer_key: Mapped[str]
+    name_key: Mapped[str]
     sha256: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     spool_path: Mapped[str]

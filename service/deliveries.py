@@ -1,0 +1,186 @@
+"""Claim what has to be sent, and write down what the archive answered, object by object."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from dicom.status import is_stored
+from dicom.values import InstanceRef, KeptResult, ResultKind
+from service import audit, lifecycle
+from service.db.tables import DELIVERABLE, DeliveryRow, JobRow, ResultRow
+from service.values import EventType, Fence, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from dicom.values import StoreOutcome
+
+ORDER = list(ResultKind)
+"""Masks and pictures first, the SRs last: no SR points at nothing."""
+
+
+def claim(
+    session: "Session", owner: str, now: "datetime", lease: "timedelta", root: Path
+) -> tuple[Job, Fence, tuple[KeptResult, ...]] | None:
+    """Take the job that waits longest for sending or for proof; None when nothing is due.
+
+    ``root`` is the folder of kept results; the paths returned are under it, in sending order.
+    """
+    row = session.scalars(
+        select(JobRow)
+        .where(
+            JobRow.state.in_(DELIVERABLE),
+            JobRow.next_attempt_at <= now,
+            JobRow.owner.is_(None),
+        )
+        .order_by(JobRow.next_attempt_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if row is None:
+        return None
+    fence = lifecycle.take(row, owner, now, lease)
+    row.delivery_attempts += 1
+    session.flush()
+    return lifecycle.to_value(row), fence, kept(session, row.job_id, root)
+
+
+def kept(session: "Session", job_id: "UUID", root: Path) -> tuple[KeptResult, ...]:
+    """Return the results of a job in sending order, their paths under ``root``."""
+    rows = session.scalars(select(ResultRow).where(ResultRow.job_id == job_id)).all()
+    found = [
+        KeptResult(
+            ref=InstanceRef(
+                row.study_instance_uid,
+                row.series_instance_uid,
+                row.sop_class_uid,
+                row.sop_instance_uid,
+            ),
+            kind=ResultKind(row.kind),
+            number=row.number,
+            transfer_syntax_uid=row.transfer_syntax_uid,
+            path=root / row.path,
+            sha256=row.sha256,
+        )
+        for row in rows
+    ]
+    return tuple(sorted(found, key=lambda result: (ORDER.index(result.kind), result.number)))
+
+
+def record(
+    session: "Session",
+    fence: Fence,
+    destination: str,
+    outcomes: "Sequence[StoreOutcome]",
+    now: "datetime",
+) -> None:
+    """Write down every answer, each with its audit event; an object already stored stays so.
+
+    Raises
+    ------
+    FenceLost
+        If somebody else works on the job now.
+    """
+    row = lifecycle.fenced(session, fence)
+    ids = _result_ids(session, fence.job_id)
+    for outcome in outcomes:
+        stored = is_stored(outcome.status)
+        answer = insert(DeliveryRow).values(
+            result_id=ids[outcome.sop_instance_uid],
+            destination=destination,
+            status=outcome.status,
+            error_comment=(outcome.error_comment or "").replace("\x00", "") or None,
+            attempts=1,
+            not_taken=not outcome.taken,
+            tried_at=now,
+            sent_at=now if stored else None,
+        )
+        session.execute(
+            answer.on_conflict_do_update(
+                index_elements=[DeliveryRow.result_id, DeliveryRow.destination],
+                set_={
+                    "status": answer.excluded.status,
+                    "error_comment": answer.excluded.error_comment,
+                    "not_taken": answer.excluded.not_taken,
+                    "tried_at": now,
+                    "attempts": DeliveryRow.attempts + 1,
+                    "sent_at": func.coalesce(answer.excluded.sent_at, DeliveryRow.sent_at),
+                },
+            )
+        )
+        _tell(session, row, (fence.owner, destination, outcome), now)
+
+
+def retry_later(session: "Session", fence: Fence, now: "datetime", delay: "timedelta") -> Job:
+    """Leave the job in its state, due again after ``delay``; the fence is given up."""
+    row = lifecycle.fenced(session, fence)
+    lifecycle.release(row)
+    row.next_attempt_at = now + delay
+    session.flush()
+    return lifecycle.to_value(row)
+
+
+def prove(
+    session: "Session",
+    fence: Fence,
+    destination: str,
+    sop_instance_uids: "Collection[str]",
+    now: "datetime",
+) -> frozenset[str]:
+    """Note that the archive says it has these; return those it still owes.
+
+    An object that was never offered is not owed. Nothing is moved: the caller decides.
+    """
+    lifecycle.fenced(session, fence)
+    ids = _result_ids(session, fence.job_id)
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.result_id.in_([ids[uid] for uid in sop_instance_uids if uid in ids]),
+            DeliveryRow.destination == destination,
+        )
+        .values(proven_at=now)
+    )
+    owed = session.scalars(
+        select(ResultRow.sop_instance_uid)
+        .outerjoin(
+            DeliveryRow,
+            (DeliveryRow.result_id == ResultRow.id) & (DeliveryRow.destination == destination),
+        )
+        .where(
+            ResultRow.job_id == fence.job_id,
+            DeliveryRow.proven_at.is_(None),
+            DeliveryRow.not_taken.is_not(True),
+        )
+    )
+    return frozenset(owed)
+
+
+def _result_ids(session: "Session", job_id: "UUID") -> "Mapping[str, int]":
+    rows = session.execute(
+        select(ResultRow.sop_instance_uid, ResultRow.id).where(ResultRow.job_id == job_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def _tell(
+    session: "Session", row: JobRow, what: "tuple[str, str, StoreOutcome]", now: "datetime"
+) -> None:
+    owner, destination, outcome = what
+    if not outcome.taken:
+        event_type = EventType.OBJECT_NOT_TAKEN
+    elif is_stored(outcome.status):
+        event_type = EventType.OBJECT_SENT
+    else:
+        event_type = EventType.SENDING_FAILED
+    # Without the Error Comment: an archive may quote the patient in it.
+    status = None if outcome.status is None else f"0x{outcome.status:04X}"
+    detail = {"destination": destination, "status": status}
+    event = lifecycle.about(row, event_type, owner, detail, outcome.sop_instance_uid)
+    audit.record(session, event, now)

@@ -1,0 +1,59 @@
+"""Tell one patient from two inside one study, without keeping who they are."""
+
+import hashlib
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dicom.values import PatientIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class PatientKeys:
+    """Hashes of Patient ID, its issuer and the name; "" where the header is silent.
+
+    Salted by the study, so that neither a list of known numbers made once nor a look across
+    studies says who it is.
+    """
+
+    patient_key: str
+    issuer_key: str
+    name_key: str
+
+
+def keys(patient: "PatientIdentity", study_instance_uid: str) -> PatientKeys:
+    """Return the keys of one header's patient.
+
+    Spelling of the name that carries no meaning (case, trailing carets, further character
+    sets after ``=``; PS3.5 6.2.1) does not make another patient.
+    """
+    name = patient.patient_name.partition("=")[0].rstrip("^ ").casefold()
+    return PatientKeys(
+        patient_key=_key(study_instance_uid, patient.patient_id.strip()),
+        issuer_key=_key(study_instance_uid, patient.issuer_of_patient_id.strip()),
+        name_key=_key(study_instance_uid, " ".join(name.split())),
+    )
+
+
+def are_one(found: "Iterable[PatientKeys]") -> bool:
+    """Return whether nothing speaks for more than one patient."""
+    return not any(_contradict(one, other) for one, other in combinations(set(found), 2))
+
+
+def _contradict(one: PatientKeys, other: PatientKeys) -> bool:
+    if one.patient_key and other.patient_key:
+        return one.patient_key != other.patient_key or _differ(one.issuer_key, other.issuer_key)
+    # Without a number on both sides, only the names can speak.
+    return _differ(one.name_key, other.name_key)
+
+
+def _differ(one: str, other: str) -> bool:
+    """Silence contradicts nothing."""
+    return bool(one and other) and one != other
+
+
+def _key(study_instance_uid: str, text: str) -> str:
+    return hashlib.sha256(f"{study_instance_uid}\n{text}".encode()).hexdigest() if text else ""
