@@ -1,0 +1,249 @@
+"""The bounds that pynetdicom's upper layer lacks (PS3.8): time, length, number, memory.
+
+Measured on pynetdicom 3.0.4, and the reason for each part of this file:
+
+* an accepted socket is blocking: half a PDU and then silence holds a thread for ever;
+* a PDU length of 4 GB before any association is read into memory as it comes;
+* a command set, or the data set of anything but a C-STORE, is collected without limit;
+* a message on a context that was never accepted kills a thread with a traceback;
+* temporary files of a transfer that is cut stay for ever;
+* a TLS handshake inside ``accept`` lets one silent peer hang everybody.
+
+The classes below are subclasses that are put in place per association. What is private to
+pynetdicom is named in one place, :func:`check_version`, and the dependency is pinned.
+"""
+
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+from importlib.metadata import version
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from pynetdicom import dimse_messages
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
+
+from dicom import gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
+    from pynetdicom.events import EventHandlerType
+    from pynetdicom.pdu_primitives import P_DATA
+
+    from dicom.incoming import IncomingFolder
+
+log = structlog.get_logger(__name__)
+
+TESTED_PYNETDICOM = "3.0.4"
+MAXIMUM_PDU_BYTES = 131072
+"""dcmtk sends no larger; smaller costs time (128 K: 18 ms, 16 K: 37 ms of CPU per film)."""
+
+_PDU_TOLERANCE_BYTES = 1024  # some senders count the header of a PDV on top of what was agreed
+_REQUEST_MAX_BYTES = 1 << 20  # 128 contexts of 45 syntaxes are 150 KB
+_COMMAND_MAX_BYTES = 1 << 16
+_IN_MEMORY_MAX_BYTES = 1 << 20
+_QUEUED_MESSAGES_MAX = 8
+_LOOP_DELAY_S = 0.005  # 1 ms, the default, costs a fifth of a core for ten idle associations
+_BACKLOG = 128
+_INVALID_PDU = "Evt19"  # unrecognised or invalid PDU (PS3.8 table 9-10): leads to A-ABORT
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a server needs beside its application entity."""
+
+    address: tuple[str, int]
+    handlers: "list[EventHandlerType]"
+    gate: gate.Gate
+    incoming: "IncomingFolder"
+    refused: "Callable[[str], None]"
+    socket_timeout_s: float = 60.0
+    reuse_port: bool = False
+    ssl_context: ssl.SSLContext | None = None
+
+
+def check_version() -> None:
+    """Refuse a pynetdicom whose inside was not looked at.
+
+    Raises
+    ------
+    RuntimeError
+        If another version is installed.
+    """
+    found = version("pynetdicom")
+    if found != TESTED_PYNETDICOM:
+        raise RuntimeError(f"pynetdicom {found} is not the {TESTED_PYNETDICOM} this was made for")
+
+
+class BoundedSocket(AssociationSocket):
+    """Reads no PDU longer than was agreed, and reads it in large pieces."""
+
+    def __init__(self, stock: AssociationSocket) -> None:
+        # Taking over what the stock socket has: making a second one would announce the
+        # connection twice to the state machine.
+        self.__dict__.update(stock.__dict__)
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Return ``nr_bytes`` from the peer; fewer when it has closed the connection.
+
+        Raises
+        ------
+        ConnectionError
+            If this is more than a PDU may have; the connection is then closed.
+        """
+        if self.socket is None:
+            raise ConnectionError("closed")
+        if nr_bytes > self._allowed_bytes():
+            self._refuse()
+            raise ConnectionError("a PDU longer than agreed")
+        buffer = bytearray(nr_bytes)
+        with memoryview(buffer) as view:
+            have = 0
+            while have < nr_bytes and (got := self.socket.recv_into(view[have:])):
+                have += got
+        del buffer[have:]
+        return buffer
+
+    def _allowed_bytes(self) -> int:
+        if self.assoc.is_established:
+            return MAXIMUM_PDU_BYTES + _PDU_TOLERANCE_BYTES
+        return _REQUEST_MAX_BYTES
+
+    def _refuse(self) -> None:
+        abort = A_ABORT_RQ()
+        abort.source, abort.reason_diagnostic = 0x02, 0x06  # provider: invalid PDU parameter value
+        self.send(abort.encode())
+        self._shutdown_socket()
+
+    def _shutdown_socket(self) -> None:
+        """Close the socket even when the peer has gone first, where the stock one leaks it."""
+        super()._shutdown_socket()
+        if self.socket is not None:
+            self.socket.close()
+
+
+class BoundedDimse(DIMSEServiceProvider):
+    """Collects no message without limit, and survives a message that makes no sense."""
+
+    def receive_primitive(self, primitive: "P_DATA") -> None:
+        """Take the next piece of a message."""
+        try:
+            super().receive_primitive(primitive)
+        except Exception as error:  # noqa: BLE001 - bytes of strangers: the border of C-STORE
+            log.warning("message_not_understood", error=type(error).__name__)
+            self.dul.event_queue.put(_INVALID_PDU)
+            return
+        if self._hoards():
+            log.warning("message_too_large")
+            self.dul.event_queue.put(_INVALID_PDU)
+
+    def _hoards(self) -> bool:
+        if self.msg_queue.qsize() > _QUEUED_MESSAGES_MAX:
+            return True
+        message = self.message
+        if message is None:
+            return False
+        in_memory = 0 if message.data_set is None else message.data_set.tell()
+        return (
+            message.encoded_command_set.tell() > _COMMAND_MAX_BYTES
+            or in_memory > _IN_MEMORY_MAX_BYTES
+        )
+
+
+class _Handler(RequestHandler):
+    """Sets up an association with our socket and our message provider."""
+
+    server: "BoundedServer"
+
+    def _create_association(self) -> "Association":
+        assoc = super()._create_association()
+        assoc.dul.socket = BoundedSocket(cast("AssociationSocket", assoc.dul.socket))
+        assoc.dul._run_loop_delay = _LOOP_DELAY_S  # noqa: SLF001 - no public name
+        assoc.dimse = BoundedDimse(assoc)
+        self.server.plan.gate.connected(assoc, gate.plain_address(self.client_address[0]))
+        return assoc
+
+
+class BoundedServer(AssociationServer):
+    """Accepts in one thread that never waits for a peer."""
+
+    request_queue_size = _BACKLOG
+
+    def __init__(self, ae: "ApplicationEntity", plan: Plan) -> None:
+        self.plan = plan
+        super().__init__(
+            ae,
+            plan.address,
+            ae.ae_title,
+            ae.supported_contexts,
+            plan.ssl_context,
+            plan.handlers,
+            _Handler,
+        )
+
+    def server_bind(self) -> None:
+        """Bind; several processes may share the port when the plan says so."""
+        if self.plan.reuse_port:
+            self._listening().setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+    def _listening(self) -> socket.socket:
+        return cast("socket.socket", self.socket)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection and bound it in time; TLS shakes hands later, in its own thread."""
+        client, address = self._listening().accept()
+        client.settimeout(self.plan.socket_timeout_s)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.plan.ssl_context is not None:
+            client = self.plan.ssl_context.wrap_socket(
+                client, server_side=True, do_handshake_on_connect=False
+            )
+        return client, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's
+        """Return whether one more connection is taken from this address."""
+        address = gate.plain_address(client_address[0])
+        if self.plan.gate.admits(address):
+            return True
+        self.plan.refused(address)
+        return False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's
+        """Say that a connection could not be set up; the stock method prints a traceback."""
+        log.warning("connection_not_set_up", address=client_address[0])
+
+    def shutdown(self) -> None:
+        """Accept no more. Associations go on; the stock method wants a server its AE started."""
+        super(AssociationServer, self).shutdown()
+        self.server_close()
+
+    def service_actions(self) -> None:
+        """Clean up behind associations that ended without a word; twice a second."""
+        super().service_actions()
+        self.plan.incoming.discard_orphans()
+
+
+def _temporary_file(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for tempfile's
+    """Give an association of ours its file in the spool, any other the stock temporary file.
+
+    Called by pynetdicom in the thread of the upper layer, which knows its association.
+    """
+    thread = threading.current_thread()
+    if isinstance(thread, DULServiceProvider):
+        server = thread.assoc._server  # noqa: SLF001 - no public name
+        if isinstance(server, BoundedServer):
+            return server.plan.incoming.open(owner=thread.assoc)
+    return NamedTemporaryFile(*args, **kwargs)
+
+
+dimse_messages.NamedTemporaryFile = _temporary_file  # type: ignore[attr-defined] # it imports it from tempfile
