@@ -1,0 +1,119 @@
+"""The masks of one film: its organs, the blobs of each finding, and the masks that leave."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.masks import blobs
+from models.values import FindingMask
+from models.vocabulary import MaskName, Observation, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from models.values import Finding, PixelBox, Sight
+
+ORGANS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG, MaskName.HEART)
+
+MASK_OF: "Mapping[Observation, MaskName]" = {
+    Observation.PLEURAL_EFFUSION: MaskName.PLEURAL_EFFUSION,
+    Observation.LUNG_OPACITY: MaskName.LUNG_OPACITY,
+    Observation.MASS: MaskName.MASS,
+}
+"""The mask that localises each observation."""
+
+LEAST_DIAMETER: "Mapping[Observation, float]" = {
+    Observation.PLEURAL_EFFUSION: 0.06,
+    Observation.LUNG_OPACITY: 0.08,
+    Observation.MASS: 0.035,
+}
+"""Diameter of the disc that a blob must at least equal in area, as a share of the longer side of
+the box around both lungs (about 300 mm in an adult: 0.035 is about 10 mm)."""
+
+_LEAST_ORGAN = 0.002  # of the film's area: less is noise, not an organ
+_SECOND_PART = 0.2  # a further part of an organ counts from this share of the largest
+_LOCALISED = (Presence.PRESENT, Presence.UNCERTAIN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Organs as ``(rows, columns)`` bool, and blobs per observation, the largest first.
+
+    ``soft`` are coarse soft masks, every ``step``-th pixel, for questions about faint traces.
+    """
+
+    organs: "Mapping[MaskName, NDArray[np.bool_]]" = field(repr=False)
+    parts: "Mapping[Observation, tuple[blobs.Blob, ...]]" = field(repr=False)
+    soft: "Mapping[Observation, NDArray[np.float32]]" = field(repr=False)
+    step: int
+
+    def peak(self, observation: Observation, box: "PixelBox") -> float:
+        """Highest soft value of an observation inside a box, 0..1; 0 where nothing was drawn."""
+        soft = self.soft.get(observation)
+        if soft is None:
+            return 0.0
+        top, bottom = int(box.y_min) // self.step, -(-int(box.y_max) // self.step)
+        left, right = int(box.x_min) // self.step, -(-int(box.x_max) // self.step)
+        return float(soft[top:bottom, left:right].max(initial=0.0))
+
+
+NOTHING_DRAWN = Drawn({}, {}, {}, 1)
+
+
+def draw(sight: "Sight", span: float) -> Drawn:
+    """Draw organs and blobs from the soft masks of a sight.
+
+    ``span`` is the scale for what is too small to count, see ``LEAST_DIAMETER``, px.
+    """
+    parts, soft, step = {}, {}, 1
+    for observation, name in MASK_OF.items():
+        mask = sight.masks[name]
+        least = np.pi / 4 * (LEAST_DIAMETER[observation] * span) ** 2
+        parts[observation] = blobs.find(mask, least_area=least)
+        soft[observation] = blobs.coarse(mask)
+        step = blobs.step_of(mask.shape)
+    return Drawn(dict(_organs(sight)), parts, soft, step)
+
+
+def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
+    """Lungs and heart; an organ that is not seen is left out."""
+    drawn = []
+    for name in ORGANS:
+        soft = sight.masks[name]
+        found = blobs.find(soft, least_area=_LEAST_ORGAN * soft.size)
+        if found:
+            kept = [part for part in found if part.area >= _SECOND_PART * found[0].area]
+            # A lung may be cut in two by a device; a heart is one.
+            drawn.append((name, paint(soft.shape, kept[:1] if name is MaskName.HEART else kept)))
+    return drawn
+
+
+def paint(shape: tuple[int, ...], parts: "Sequence[blobs.Blob]") -> "NDArray[np.bool_]":
+    """One mask of the whole film that holds all the parts."""
+    canvas = np.zeros(shape, dtype=np.bool_)
+    for part in parts:
+        part.paint(canvas)
+    return canvas
+
+
+def leaving(
+    drawn: Drawn,
+    findings: "Sequence[Finding]",
+    parts: "Mapping[str, tuple[blobs.Blob, ...]]",
+    shape: tuple[int, ...],
+) -> tuple[FindingMask, ...]:
+    """Organs first, then each finding that is still localised after the gates.
+
+    ``parts`` holds the blobs of a finding by its id.
+    """
+    result = [FindingMask(mask, name.value, organ=name) for name, mask in drawn.organs.items()]
+    for finding in findings:
+        kept = parts.get(finding.finding_id, ())
+        if finding.presence in _LOCALISED and finding.boxes and kept:
+            side = f"{finding.side.value} " if finding.side else ""
+            label = f"{finding.finding_id} {side}{finding.observation.value}"
+            result.append(FindingMask(paint(shape, kept), label, finding_id=finding.finding_id))
+    return tuple(result)

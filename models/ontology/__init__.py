@@ -1,0 +1,1 @@
+"""What may be where: sides, zones, groups and the places of findings, as plain tables."""

@@ -1,0 +1,1 @@
+"""Why the draft says what it says: text and pictures in turn, group by group."""
