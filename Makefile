@@ -52,7 +52,7 @@ eye: torch ## measure the shipped network again (needs the film set, see its mod
 	$(BIN)/python -m models.training.evaluate $(ARGS)
 
 lock: setup ## solve the requirements again and write them down with hashes
-	@scripts/lock.sh
+	@scripts/lock.sh $(ARGS)
 
 hooks: setup ## run the quick checks before every commit of this checkout
 	$(BIN)/pre-commit install

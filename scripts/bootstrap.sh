@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=.venv
 readonly LOCK=requirements/dev.txt
-readonly TORCH=torch==2.13.0
+TORCH=$(grep "^torch==" requirements/torch.in)
+readonly TORCH
 readonly OLDEST=3.11
 readonly ORTHANC_PLUGIN=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
 
@@ -81,7 +82,7 @@ venv() {
     local stamp=$VENV/.carina-requirements wanted
     wanted=$(cat "$LOCK" pyproject.toml | sha256sum)
     [[ -e $stamp && $(<"$stamp") == "$wanted" ]] && return
-    say "installing the locked requirements"
+    say "installing the locked requirements (a minute or two the first time)"
     pip install --require-hashes -r "$LOCK"
     pip install --no-deps --no-build-isolation --editable .
     printf '%s\n' "$wanted" >"$stamp"

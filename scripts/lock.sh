@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Write down, with hashes, every version that each installation shape gets. Run it with Python 3.11,
-# the floor: what the floor needs is enough for the newer ones.
+# Write down, with hashes, every version that each installation shape gets: for any Python from 3.11
+# on and any platform, from what the public index says, without downloading the packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# No host, link or option of this machine may reach the files.
+# --no-config and no --emit options: no host, link or option of this machine may reach the files.
 compile() {
-    local output=$1
+    local output=requirements/$1
     shift
     echo "==> $output" >&2
-    .venv/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
-        --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-        --output-file "$output" "$@" pyproject.toml
+    .venv/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+        --generate-hashes --no-header --output-file "$output" "$@"
 }
 
-# The development lock is solved first; the others are parts of it and keep its versions.
-compile requirements/dev.txt --extra embedded --extra cpu --extra dev "$@"
-compile requirements/service.txt --constraint requirements/dev.txt
-compile requirements/worker-cpu.txt --extra cpu --constraint requirements/dev.txt
-# The CUDA build comes from the public index; a CPU build on this machine's disk must not stand in.
-PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS='' \
-    compile requirements/worker-gpu.txt --extra gpu --constraint requirements/dev.txt
+# The development lock is solved first; the others keep its versions. `make lock ARGS=--upgrade`
+# takes the newest of everything.
+compile dev.txt --extra embedded --extra cpu --extra dev pyproject.toml "$@"
+compile service.txt --constraints requirements/dev.txt pyproject.toml "$@"
+compile worker-cpu.txt --extra cpu --constraints requirements/dev.txt pyproject.toml "$@"
+compile worker-gpu.txt --extra gpu --constraints requirements/dev.txt \
+    --constraints requirements/torch.in pyproject.toml "$@"
+compile embedded.txt --extra embedded --extra cpu --constraints requirements/dev.txt pyproject.toml "$@"
+compile build.txt --constraints requirements/dev.txt requirements/build.in "$@"
