@@ -169,10 +169,13 @@ def series_rank(kind: ResultKind) -> int:
 
 
 def series_description(kind: ResultKind, drafts: "Sequence[FilmDraft]", revision: int) -> str:
-    """Return "AI DRAFT r1 not verified: boxes", with the use when it is not clinical."""
+    """Return "AI DRAFT boxes r1, not verified", with the use when it is not clinical.
+
+    Viewers cut a description after some twenty letters: the draft and the kind come first.
+    """
     use = use_of(drafts)
     restriction = "" if use is BundleUse.CLINICAL else f" ({use.value.upper()})"
-    return shortened(f"AI DRAFT r{revision} not verified: {kind.value}{restriction}", LO_MAX)
+    return shortened(f"AI DRAFT {kind.value} r{revision}, not verified{restriction}", LO_MAX)
 
 
 def algorithm(model: "ModelIdentity") -> AlgorithmIdentificationSequence:
