@@ -150,8 +150,9 @@ def _word(judged: _Judged, stages: _Stages) -> "tuple[Draft, tuple[Withheld, ...
     rationales: tuple[Rationale, ...] = stages.run(
         "rationale", lambda: pointer.explain(findings, report, seen.regions), instead=()
     )
+    nothing: tuple[Draft, tuple[Withheld, ...]] = (Draft(findings, silent, ()), ())
     return stages.run(
         "gates",
         lambda: table.pass_words(Draft(findings, report, rationales), seen),
-        instead=(Draft(findings, silent, ()), ()),
+        instead=nothing,
     )

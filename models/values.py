@@ -287,3 +287,5 @@ class OutOfScope:
     words: str
     in_scope: float
     models: tuple[ModelIdentity, ...]
+    sight: Sight | None = field(default=None, repr=False, compare=False)
+    """What was seen all the same; for pictures and figures, never for a draft."""

@@ -31,4 +31,5 @@ def refuse(image: "ChestImage", sight: "Sight", eye: "ModelIdentity") -> OutOfSc
         f"The picture does not look like a frontal chest radiograph: {why}.",
         opinion.in_scope,
         (eye,),
+        sight,
     )

@@ -1,0 +1,153 @@
+"""One film's result as plain JSON, for ``carina look --json`` and ``carina show --json``.
+
+A border: dictionaries begin here and nowhere before. No header value of the patient is in it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from models.report.technique import MIRRORED_FROM
+from models.values import Analysis, OutOfScope, VisualStep
+
+if TYPE_CHECKING:
+    from models.values import (
+        AnatomyRegion,
+        Finding,
+        Measurement,
+        ModelIdentity,
+        PixelBox,
+        Rationale,
+        ReportSentence,
+        Sight,
+        TextStep,
+    )
+
+    Json = dict[str, Any]
+
+
+def to_json(result: Analysis | OutOfScope) -> "Json":
+    """Return what ``json.dumps`` takes; boxes are ``[x_min, y_min, x_max, y_max]``, source px."""
+    return _out_of_scope(result) if isinstance(result, OutOfScope) else _analysis(result)
+
+
+def _out_of_scope(result: OutOfScope) -> "Json":
+    return {
+        "image": result.image_id,
+        "in_scope": False,
+        "in_scope_score": round(result.in_scope, 4),
+        "reason": result.reason.value,
+        "words": result.words,
+        **_seen(result.sight),
+        "findings": [],
+        "sentences": [],
+        "impression": [],
+        "rationale": [],
+        "models": [_model(model) for model in result.models],
+    }
+
+
+def _analysis(result: Analysis) -> "Json":
+    header_view = result.image.view_position
+    seen = _seen(result.sight)
+    return {
+        "image": result.image.image_id,
+        "in_scope": True,
+        "in_scope_score": round(result.sight.scope.in_scope, 4),
+        "reason": None,
+        **seen,
+        "view": header_view.value if header_view else seen["view"],
+        "view_stated": header_view is not None,
+        "findings": [_finding(finding, result) for finding in result.findings],
+        "sentences": [_sentence(sentence) for sentence in result.report.findings],
+        "impression": [_sentence(sentence) for sentence in result.report.impression],
+        "not_assessed": result.report.not_assessed,
+        "limits": list(result.report.limits),
+        "rationale": [_rationale(part) for part in result.rationales],
+        "withheld": [
+            {"gate": held.gate, "line": held.line, "finding_id": held.finding_id}
+            for held in result.withheld
+        ],
+        "partial_reason": result.partial_reason,
+        "stage_seconds": {name: round(s, 4) for name, s in result.stage_seconds.items()},
+        "models": [_model(model) for model in result.models],
+    }
+
+
+def _seen(sight: "Sight | None") -> "Json":
+    if sight is None:
+        return {"view": None, "mirrored": None, "regions": []}
+    view = sight.scope.view_position
+    return {
+        "view": view.value if view else None,
+        "mirrored": sight.scope.mirrored >= MIRRORED_FROM,
+        "mirrored_score": round(sight.scope.mirrored, 4),
+        "regions": [_region(region) for region in sight.regions],
+    }
+
+
+def _region(region: "AnatomyRegion") -> "Json":
+    return {
+        "name": region.structure.value,
+        "box": _box(region.box),
+        "score": round(region.score, 4),
+    }
+
+
+def _finding(finding: "Finding", result: Analysis) -> "Json":
+    regions = [structure.value for structure in finding.structures]
+    boxes = [_box(box) for box in finding.boxes]
+    words = [s.text for s in result.report.findings if finding.finding_id in s.finding_ids]
+    p = finding.probability
+    return {
+        "id": finding.finding_id,
+        "observation": finding.observation.value,
+        "state": finding.presence.value,
+        "probability": None if p is None else round(p, 4),
+        "side": finding.side.value if finding.side else None,
+        "region": regions[0] if regions else None,
+        "regions": regions,
+        "box": boxes[0] if boxes else None,
+        "boxes": boxes,
+        "measurement": _measurement(finding.measurement) if finding.measurement else None,
+        "reason": finding.reason,
+        "words": " ".join(words),
+    }
+
+
+def _measurement(size: "Measurement") -> "Json":
+    return {
+        "name": size.name,
+        "value": round(size.value, 4),
+        "low": round(size.low, 4),
+        "high": round(size.high, 4),
+        "unit": size.unit,
+        "lines": [[[round(v, 2) for v in point] for point in line] for line in size.lines],
+    }
+
+
+def _sentence(sentence: "ReportSentence") -> "Json":
+    return {"text": sentence.text, "finding_ids": list(sentence.finding_ids)}
+
+
+def _rationale(part: "Rationale") -> "Json":
+    steps = [_step(step) for step in part.steps]
+    return {"group": part.group, "mode": part.mode, "steps": steps}
+
+
+def _step(step: "TextStep | VisualStep") -> "Json":
+    if not isinstance(step, VisualStep):
+        return {"text": step.text}
+    regions = [structure.value for structure in step.structures]
+    return {"box": _box(step.box), "caption": step.caption, "regions": regions}
+
+
+def _box(box: "PixelBox") -> list[float]:
+    return [round(edge, 2) for edge in (box.x_min, box.y_min, box.x_max, box.y_max)]
+
+
+def _model(model: "ModelIdentity") -> "Json":
+    return {
+        "name": model.name,
+        "version": model.version,
+        "weights_sha256": model.weights_sha256,
+        "use": model.use.value,
+    }
