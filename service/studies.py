@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 CLOSE_AT_ONCE = 100
@@ -226,9 +227,9 @@ def _has_film(session: "Session", study: StudyRow) -> bool:
 
 def _is_new_acquisition(session: "Session", new: Arrival) -> bool:
     """Return whether no film here is of the same exposure, as far as the headers tell."""
-    of_same_exposure = InstanceRow.sop_instance_uid.in_(new.source_sop_instance_uids)
+    same: ColumnElement[bool] = InstanceRow.sop_instance_uid.in_(new.source_sop_instance_uids)
     if new.row.acquisition:
-        of_same_exposure |= InstanceRow.acquisition == new.row.acquisition
+        same |= InstanceRow.acquisition == new.row.acquisition
     found = session.scalars(
         select(InstanceRow.id)
         .where(
@@ -236,7 +237,7 @@ def _is_new_acquisition(session: "Session", new: Arrival) -> bool:
             InstanceRow.sop_instance_uid != new.row.sop_instance_uid,
             InstanceRow.current,
             InstanceRow.eligible,
-            of_same_exposure,
+            same,
         )
         .limit(1)
     )

@@ -1,0 +1,247 @@
+"""Record one received instance: what it is, what it changes, in one transaction.
+
+The listener answers success after :func:`accept` has returned, never before. Accepting the same
+instance twice, also at once in two processes, is accepting it once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from dicom.errors import DicomError, IntakeUnavailable
+from dicom.values import Resend
+from service import audit, patients, studies
+from service.db.tables import InstanceRow, ResultRow, StudyRow
+from service.studies import Arrival
+from service.values import AuditEvent, EventType, Reception
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from sqlalchemy.orm import Session
+
+    from dicom.values import FilmHeader, ReceivedInstance
+    from service.db.engine import Database
+
+OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
+"""Database errors that another try would meet again."""
+
+RECEPTION_OF = {
+    Resend.IDENTICAL: Reception.IDENTICAL,
+    Resend.REENCODED: Reception.REENCODED,
+    Resend.CORRECTED: Reception.CORRECTED,
+    Resend.PIXELS_DIFFER: Reception.QUARANTINED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRules:
+    """What intake needs to know, and to ask.
+
+    ``is_eligible``: does nothing in the header speak against reading this film?
+    ``classify``: how does a second file relate to the first under the same UID?
+    """
+
+    spool_root: Path
+    quiet_period: timedelta
+    is_eligible: "Callable[[FilmHeader], bool]"
+    classify: "Callable[[Path, Path], Resend]"
+
+
+def accept(
+    database: "Database", received: "ReceivedInstance", rules: IntakeRules, now: datetime
+) -> Reception:
+    """Record an instance that is durably in the spool; return what it was.
+
+    Raises
+    ------
+    IntakeUnavailable
+        If the database cannot be reached or cannot commit: nothing may be answered but
+        "out of resources"; the sender tries again.
+    ValueError
+        If the file is not in the spool.
+    """
+    known: dict[int, Resend] = {}
+    while True:
+        try:
+            with database.begin() as session:
+                intake = _Intake(session, received, rules, now, known)
+                reception = intake.run()
+        except _Compare as question:
+            # Pixels are compared between two transactions: it may take a second.
+            known[question.instance_id] = _compare(question.path, received, rules)
+        except NoConnection as error:
+            raise IntakeUnavailable("no connection to the database") from error
+        except DBAPIError as error:
+            if isinstance(error, OUR_FAULT):
+                raise
+            raise IntakeUnavailable(f"the database: {type(error.orig).__name__}") from error
+        else:
+            break
+    if reception is Reception.OWN_RESULT:
+        # The very bytes are kept with the results; an archive that sends everything back to us
+        # must not fill the spool.
+        received.spool_path.unlink(missing_ok=True)
+    return reception
+
+
+class _Compare(Exception):
+    """Two files must be compared before this transaction can go on."""
+
+    def __init__(self, instance_id: int, path: Path) -> None:
+        super().__init__()
+        self.instance_id = instance_id
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """One instance in one transaction; ``known`` holds what has been compared already."""
+
+    session: "Session"
+    received: "ReceivedInstance"
+    rules: IntakeRules
+    now: datetime
+    known: "dict[int, Resend]"
+
+    def run(self) -> Reception:
+        """Take one lock per SOP Instance UID, so that equal instances take turns."""
+        uid = self.received.ref.sop_instance_uid
+        key = func.hashtextextended(uid, 0)
+        self.session.execute(select(func.pg_advisory_xact_lock(key)))
+        if self._is_own_result():
+            return self._told(Reception.OWN_RESULT, None)
+        versions = self.session.scalars(
+            select(InstanceRow)
+            .where(InstanceRow.sop_instance_uid == uid)
+            .order_by(InstanceRow.version)
+        ).all()
+        return self._again(versions) if versions else self._first()
+
+    def _first(self) -> Reception:
+        study_uid = self.received.ref.study_instance_uid
+        study = self._lock(study_uid)[study_uid]
+        candidate = self.received.header.is_candidate
+        reception = Reception.FILM if candidate else Reception.NOT_READ
+        row = self._add(reception, 1)
+        self._arrived(study, row)
+        return self._told(reception, row)
+
+    def _again(self, versions: "Sequence[InstanceRow]") -> Reception:
+        """Record a second instance under a known UID (design rule 5)."""
+        current = next(row for row in versions if row.current)
+        if any(row.sha256 == self.received.sha256 for row in versions):
+            return self._told(Reception.IDENTICAL, None)
+        reception = self._reception_of(current)
+        found = self._lock(current.study_instance_uid, self.received.ref.study_instance_uid)
+        replaces = reception in {Reception.CORRECTED, Reception.NOT_READ}
+        if replaces:
+            current.current = False
+            self.session.flush()
+        row = self._add(reception, versions[-1].version + 1)
+        row.current = replaces
+        self.session.flush()
+        for study in found.values():
+            if reception is Reception.QUARANTINED:
+                studies.hold(self.session, study, studies.PIXELS_DIFFER, self.now)
+            elif reception is Reception.CORRECTED:
+                studies.corrected(self.session, study, self.now, self.rules.quiet_period)
+            elif reception is Reception.NOT_READ:
+                self._arrived(study, row)
+        return self._told(reception, row)
+
+    def _reception_of(self, current: InstanceRow) -> Reception:
+        if not (current.candidate or self.received.header.is_candidate):
+            return Reception.NOT_READ  # nothing of it is ever read: no reason to look inside
+        if current.id not in self.known:
+            raise _Compare(current.id, self.rules.spool_root / current.spool_path)
+        return RECEPTION_OF[self.known[current.id]]
+
+    def _is_own_result(self) -> bool:
+        ref = self.received.ref
+        found = self.session.scalars(
+            select(ResultRow.id)
+            .where(
+                or_(
+                    ResultRow.sop_instance_uid == ref.sop_instance_uid,
+                    ResultRow.series_instance_uid == ref.series_instance_uid,
+                )
+            )
+            .limit(1)
+        )
+        return found.first() is not None
+
+    def _lock(self, *study_instance_uids: str) -> dict[str, StudyRow]:
+        return studies.locked(self.session, study_instance_uids, self.now, self.rules.quiet_period)
+
+    def _arrived(self, study: StudyRow, row: InstanceRow) -> None:
+        new = Arrival(row, self.received.header.source_sop_instance_uids)
+        studies.arrived(self.session, study, new, self.now, self.rules.quiet_period)
+
+    def _add(self, reception: Reception, version: int) -> InstanceRow:
+        received, header = self.received, self.received.header
+        keys = patients.keys(received.patient, received.ref.study_instance_uid)
+        row = InstanceRow(
+            sop_instance_uid=received.ref.sop_instance_uid,
+            version=version,
+            study_instance_uid=received.ref.study_instance_uid,
+            series_instance_uid=received.ref.series_instance_uid,
+            sop_class_uid=received.ref.sop_class_uid,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            reception=reception.value,
+            candidate=header.is_candidate,
+            eligible=header.is_candidate and self.rules.is_eligible(header),
+            current=version == 1,
+            acquisition=header.acquisition,
+            patient_key=keys.patient_key,
+            issuer_key=keys.issuer_key,
+            name_key=keys.name_key,
+            sha256=received.sha256,
+            size_bytes=received.size_bytes,
+            spool_path=received.spool_path.relative_to(self.rules.spool_root).as_posix(),
+            calling_ae_title=received.peer.calling_ae_title,
+            called_ae_title=received.peer.called_ae_title,
+            peer_address=received.peer.address,
+            received_at=received.received_at,
+        )
+        self.session.add(row)
+        self.session.flush()
+        return row
+
+    def _told(self, reception: Reception, row: InstanceRow | None) -> Reception:
+        received = self.received
+        detail: dict[str, Any] = {
+            "reception": reception.value,
+            "sop_class_uid": received.ref.sop_class_uid,
+            "transfer_syntax_uid": received.transfer_syntax_uid,
+            "sha256": received.sha256,
+            "size_bytes": received.size_bytes,
+            "peer_address": received.peer.address,
+            "version": row.version if row else None,
+        }
+        event = AuditEvent(
+            event_type=EventType.INSTANCE_RECEIVED,
+            event_action_code="C",
+            event_outcome_indicator=8 if reception is Reception.QUARANTINED else 0,
+            user_id=received.peer.calling_ae_title,
+            study_instance_uid=received.ref.study_instance_uid,
+            sop_instance_uid=received.ref.sop_instance_uid,
+            duration_ms=(self.now - received.received_at).total_seconds() * 1000,
+            detail=detail,
+        )
+        audit.record(self.session, event, self.now)
+        return reception
+
+
+def _compare(current: Path, received: "ReceivedInstance", rules: IntakeRules) -> Resend:
+    try:
+        return rules.classify(current, received.spool_path)
+    except (DicomError, FileNotFoundError):
+        # What cannot be compared is not known to be the same: nobody reads either unseen.
+        return Resend.PIXELS_DIFFER

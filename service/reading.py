@@ -1,0 +1,34 @@
+"""The site's settings as the rules of reading and intake."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dicom import choose, resend
+from service.intake import IntakeRules
+
+if TYPE_CHECKING:
+    from dicom.values import FilmHeader
+    from service.settings import Settings
+
+
+def policy(settings: "Settings") -> choose.ReadingPolicy:
+    """Return what this site reads."""
+    return choose.ReadingPolicy(
+        unknown_age=settings.unknown_age,
+        unknown_view=settings.unknown_view,
+        adult_age_years=settings.adult_age_years,
+    )
+
+
+def intake_rules(settings: "Settings") -> IntakeRules:
+    """Return what :func:`service.intake.accept` needs to know at this site."""
+    return IntakeRules(
+        spool_root=settings.spool.absolute(),
+        quiet_period=settings.quiet_period,
+        is_eligible=partial(_is_eligible, policy(settings)),
+        classify=resend.classify,
+    )
+
+
+def _is_eligible(reading: choose.ReadingPolicy, header: "FilmHeader") -> bool:
+    return choose.verdict(header, reading) is None
