@@ -120,9 +120,13 @@ class Handle:
         self.send(number)
         if self.wait(grace_s):
             return True
+        self.kill()
+        return False
+
+    def kill(self) -> None:
+        """End it at once, and wait until it has gone."""
         self.send(signal.SIGKILL)
         self.wait(KILL_S)
-        return False
 
     def close(self) -> None:
         """Let go of it; it keeps running."""

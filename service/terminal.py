@@ -1,5 +1,6 @@
 """What commands show: tables on a terminal, plain columns anywhere else."""
 
+import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,6 +35,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in rows:
         grid.add_row(*(escape(_cell(value)) for value in row))
     out.print(grid)
+
+
+def as_json(value: object) -> None:
+    """Print a value for programs: times in ISO 8601, everything unknown as its string."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str, ensure_ascii=False) + "\n")
 
 
 def fault(message: str) -> None:

@@ -15,11 +15,12 @@ import psycopg
 from psycopg import sql
 
 from service.embedded import binaries
+from service.embedded.adoption import ENDING_S, adopt
 from service.embedded.credentials import LOOPBACK, Credentials
 from service.embedded.place import Place, runnable
 from service.errors import EmbeddedServerFailed
 from service.files import tail, write_private
-from service.processes import Handle, ProcessIdentity, Program, identify
+from service.processes import ProcessIdentity, Program, identify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,6 @@ OWNER = "carina_owner"
 SERVICE = "carina"
 DATABASE = "carina"
 STOP_SIGNAL = signal.SIGINT
-ENDING_S = 30.0
 CONNECT_S = 3
 LOCK_FILE = "postmaster.pid"  # line 1 the process, line 4 the port
 LOCK_FILE_PORT = 3
@@ -50,8 +50,9 @@ class EmbeddedPostgres:
         The operator's own programs, see :func:`service.embedded.binaries.postgres`.
     """
 
-    name = "postgres"
-    stop_signal = STOP_SIGNAL
+    name: str = "postgres"
+    stop_signal: signal.Signals = STOP_SIGNAL
+    grace_s = ENDING_S
 
     def __init__(
         self, place: Place, credentials: Credentials, log: Path, pg_bin: Path | None = None
@@ -63,6 +64,11 @@ class EmbeddedPostgres:
         version = binaries.postgres_version(installed.folder)
         self.major = version.partition(".")[0]
         self._programs = runnable(installed, place, f"postgres-{version}")
+
+    @property
+    def port(self) -> int:
+        """Where it listens on the loopback."""
+        return self._credentials.postgres_port
 
     @property
     def data(self) -> Path:
@@ -122,22 +128,12 @@ class EmbeddedPostgres:
     def adopt(self) -> ProcessIdentity | None:
         """Return the server that already runs on this cluster and answers our password.
 
-        One that is just ending is waited for.
-
         Raises
         ------
         EmbeddedServerFailed
             If one runs that neither answers nor ends.
         """
-        running = self._running()
-        if running is None:
-            return None
-        if self._locked_port() == self._credentials.postgres_port and self.is_ready():
-            return running
-        handle = Handle.of(running)
-        if handle is None or handle.wait(0) or handle.end(STOP_SIGNAL, ENDING_S):
-            return None
-        raise EmbeddedServerFailed(f"Postgres (process {running.pid}) neither answers nor ends")
+        return adopt(self._running(), STOP_SIGNAL, self._serves_us)
 
     def is_ready(self) -> bool:
         """Return whether it takes our password and answers a query."""
@@ -147,6 +143,10 @@ class EmbeddedPostgres:
         except psycopg.Error:
             return False
         return True
+
+    def explain(self) -> str:
+        """Return the last words of its log, for an error message."""
+        return tail(self._log)
 
     def set_up_roles(self) -> None:
         """Make the two roles and the database where they are missing; renew the passwords."""
@@ -246,9 +246,8 @@ class EmbeddedPostgres:
         lines = self._lock_lines()
         return int(lines[LOCK_FILE_PORT]) if len(lines) > LOCK_FILE_PORT else None
 
-    def explain(self) -> str:
-        """Return the last words of its log, for an error message."""
-        return tail(self._log)
+    def _serves_us(self) -> bool:
+        return self._locked_port() == self._credentials.postgres_port and self.is_ready()
 
 
 def _set_up_role(

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.embedded import binaries
+from service.embedded.adoption import ENDING_S, adopt
 from service.embedded.credentials import LOOPBACK, Credentials
 from service.embedded.place import Place, runnable
-from service.errors import EmbeddedServerFailed
 from service.files import tail, write_private
-from service.processes import Handle, ProcessIdentity, Program, identify
+from service.processes import ProcessIdentity, Program, identify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STOP_SIGNAL = signal.SIGTERM  # saves and leaves
-ENDING_S = 30.0
 ANSWER_S = 2.0
 
 
 class EmbeddedValkey:
     """One Valkey of one installation; parameters as of ``EmbeddedPostgres``."""
 
-    name = "valkey"
-    stop_signal = STOP_SIGNAL
+    name: str = "valkey"
+    stop_signal: signal.Signals = STOP_SIGNAL
+    grace_s = ENDING_S
 
     def __init__(self, place: Place, credentials: Credentials, log: Path) -> None:
         self._place = place
@@ -38,6 +38,11 @@ class EmbeddedValkey:
         installed = binaries.valkey()
         size = (installed.folder / "valkey-server").stat().st_size
         self._program = runnable(installed, place, f"valkey-{size}") / "valkey-server"
+
+    @property
+    def port(self) -> int:
+        """Where it listens on the loopback."""
+        return self._credentials.valkey_port
 
     @property
     def data(self) -> Path:
@@ -75,15 +80,7 @@ class EmbeddedValkey:
         EmbeddedServerFailed
             If one runs there that neither answers nor ends.
         """
-        running = self._running()
-        if running is None:
-            return None
-        if self.is_ready():
-            return running
-        handle = Handle.of(running)
-        if handle is None or handle.end(STOP_SIGNAL, ENDING_S) or handle.wait(0):
-            return None
-        raise EmbeddedServerFailed(f"Valkey (process {running.pid}) neither answers nor ends")
+        return adopt(self._running(), STOP_SIGNAL, self.is_ready)
 
     def is_ready(self) -> bool:
         """Return whether it takes our password and has its data loaded."""

@@ -1,0 +1,84 @@
+"""The settings as people read them: with values in force, and as a page of the documentation."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+INTRODUCTION = """# Settings
+
+Every setting is an environment variable. The same names in lower case without `CARINA_` may stand
+in a TOML file that `CARINA_CONFIG` names. The environment goes before `carina.env` of the
+installation (written by `carina up`), that before the TOML file, that before the default.
+`carina settings` shows what is in force. A wrong setting stops the start, with every fault named.
+
+Secrets (the three URLs with passwords) are masked wherever they are shown.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: its variable, its value as text, what it means."""
+
+    variable: str
+    value: str
+    meaning: str
+
+
+def rows_of(settings: Settings) -> tuple[Row, ...]:
+    """Return every setting with the value in force; passwords are masked."""
+    return tuple(
+        Row(_variable(name), _text(getattr(settings, name)), field.description or "")
+        for name, field in Settings.model_fields.items()
+    )
+
+
+def page() -> str:
+    """Return ``docs/settings.md``."""
+    lines = [
+        f"| `{_variable(name)}` | {_code(_default(field))} | {_escaped(field.description or '')} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return INTRODUCTION + "\n".join(lines) + "\n"
+
+
+def masked(url: str) -> str:
+    """Return a URL without its password."""
+    return PASSWORD.sub(r"\1:****@", url)
+
+
+def _variable(name: str) -> str:
+    return f"CARINA_{name.upper()}"
+
+
+def _default(field: "FieldInfo") -> str:
+    return "" if field.default is PydanticUndefined else _text(field.default)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return masked(value.get_secret_value())
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return str(value)
+
+
+def _code(text: str) -> str:
+    return f"`{_escaped(text)}`" if text else "not set"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
