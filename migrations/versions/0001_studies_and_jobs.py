@@ -187,10 +187,7 @@ def upgrade() -> None:
         "jobs",
         ["study_instance_uid"],
         unique=True,
-        postgresql_where=sa.text(
-            "state IN ('QUEUED', 'RUNNING', 'ENCODED', 'SENDING', 'SENT', 'DELIVERED', 'SKIPPED', "
-            "'FAILED', 'SHADOW', 'SUPERSEDED', 'WITHDRAWN')"
-        ),
+        postgresql_where=sa.text("state IN ('QUEUED', 'RUNNING', 'ENCODED')"),
     )
     op.create_table(
         "results",
