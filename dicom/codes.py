@@ -54,9 +54,10 @@ SOURCE_OF_PICTURE = _dcm("121322", "Source Image for Image Processing Operation"
 FINDING_SITE = _sct("363698007", "Finding Site")
 
 NOTICE = own("NOTICE", "Notice")
-STATUS = own("STATUS", "Status of this draft")
+STATUS = own("STATUS", "AI DRAFT, not verified: what this is")
 STATEMENT = own("STATEMENT", "Statement")
-LOOKED_FOR = own("LOOKED-FOR", "What was looked for")
+LOOKED_FOR = own("LOOKED-FOR", "What was looked for, and where")
+CODED = own("CODED", "The findings as codes")
 STATE_OF_FINDING = own("STATE", "State")
 GROUNDING = own("GROUNDING", "Grounding")
 FILM = own("FILM", "Film")
@@ -96,6 +97,14 @@ PRESENCES: "Mapping[Presence, Code]" = {
     Presence.UNCERTAIN: _sct("64957009", "Uncertain"),
     Presence.NOT_ASSESSED: own("NOT-ASSESSED", "Not assessed"),
 }
+
+STATEMENTS: "Mapping[Presence, Code]" = {
+    Presence.PRESENT: own("S-PRESENT", "Seen"),
+    Presence.UNCERTAIN: own("S-UNCERTAIN", "Uncertain"),
+    Presence.ABSENT: own("S-ABSENT", "Not seen"),
+    Presence.NOT_ASSESSED: own("S-NOT-ASSESSED", "Not assessed"),
+}
+"""Headings of sentences in the text SR: what viewers print above each."""
 
 SIDES: "Mapping[Side, Code]" = {
     Side.RIGHT: _sct("24028007", "Right"),

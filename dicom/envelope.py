@@ -6,18 +6,16 @@ odd dates, several character sets and site-specific identifiers survive unchange
 a header can make the building fail.
 """
 
-import copy
 from datetime import UTC, timedelta, timezone
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
 from pydicom import Dataset, FileMetaDataset, config, dcmwrite
-from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DT
 
-from dicom import codes, uids
+from dicom import codes, inherited, quiet, uids
 from dicom.drafts import use_of
 from dicom.errors import EncodingFailed
 from dicom.values import InstanceRef, ResultInstance, ResultKind
@@ -48,86 +46,6 @@ _SERIES_ORDER: Final = (
     ResultKind.PICTURES,
 )
 
-IDENTITY: Final = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
-
-TYPE_2: Final = (
-    *IDENTITY,
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-    "StudyID",
-    "AccessionNumber",
-)
-"""Present in every result, empty when the film lacks them (PS3.3 C.7.1.1, C.7.2.1)."""
-
-COPIED: Final = (
-    # Patient (PS3.3 C.7.1.1)
-    *IDENTITY,
-    "IssuerOfPatientID",
-    "TypeOfPatientID",
-    "IssuerOfPatientIDQualifiersSequence",
-    "ReferencedPatientSequence",
-    "PatientBirthTime",
-    "PatientBirthDateInAlternativeCalendar",
-    "PatientDeathDateInAlternativeCalendar",
-    "PatientAlternativeCalendar",
-    "OtherPatientIDs",
-    "OtherPatientIDsSequence",
-    "OtherPatientNames",
-    "EthnicGroup",
-    "PatientComments",
-    "QualityControlSubject",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    # Clinical trial subject and study (C.7.1.3, C.7.2.3)
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialProtocolID",
-    "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSubjectReadingID",
-    "ClinicalTrialTimePointID",
-    "ClinicalTrialTimePointDescription",
-    # General study (C.7.2.1)
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-    "ReferringPhysicianIdentificationSequence",
-    "ConsultingPhysicianName",
-    "StudyID",
-    "AccessionNumber",
-    "IssuerOfAccessionNumberSequence",
-    "StudyDescription",
-    "PhysiciansOfRecord",
-    "NameOfPhysiciansReadingStudy",
-    "RequestingService",
-    "ReferencedStudySequence",
-    "ProcedureCodeSequence",
-    "ReasonForPerformedProcedureCodeSequence",
-    # Patient study (C.7.2.2)
-    "AdmittingDiagnosesDescription",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "PatientSizeCodeSequence",
-    "PregnancyStatus",
-    "MedicalAlerts",
-    "Allergies",
-    "SmokingStatus",
-    "Occupation",
-    "AdditionalPatientHistory",
-    "AdmissionID",
-    "IssuerOfAdmissionIDSequence",
-    "ServiceEpisodeID",
-    "IssuerOfServiceEpisodeIDSequence",
-    # The dates above are local to this offset (C.12.1.1.8)
-    "TimezoneOffsetFromUTC",
-)
-"""Patient and study, copied unchanged: an object of the same study must agree with it."""
-
 
 def stand_in(draft: "FilmDraft") -> Dataset:
     """Return a clean header of the film: its UIDs, its grid, nothing that could be odd.
@@ -149,9 +67,8 @@ def stand_in(draft: "FilmDraft") -> Dataset:
     header.ImageType = ["DERIVED", "PRIMARY"]
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    for keyword in (*IDENTITY, "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+    for keyword in inherited.TYPE_2:
         setattr(header, keyword, "")
-    header.ReferringPhysicianName = ""
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio"):
         if keyword in source:
             setattr(header, keyword, source[keyword].value)
@@ -206,7 +123,7 @@ def close(
     kind: ResultKind,
 ) -> None:
     """Give a built object its patient, study, series, equipment and dates."""
-    copy_patient_and_study(ds, drafts[0].source)
+    inherited.copy_to(ds, drafts[0].source)
     ds.SeriesDescription = series_description(kind, drafts, context.revision)
     ds.SeriesNumber = series_number(kind, context.revision)
     ds.Manufacturer = MANUFACTURER
@@ -216,35 +133,6 @@ def close(
     _date(ds, context.produced_at)
     models = dict.fromkeys(model for draft in drafts for model in draft.analysis.models)
     ds.ContributingEquipmentSequence = [_contributed(model, context) for model in models]
-
-
-def copy_patient_and_study(ds: Dataset, source: Dataset) -> None:
-    """Copy patient and study attributes unchanged, with the character set they are written in."""
-    with config.disable_value_validation():
-        if "SpecificCharacterSet" in source:
-            ds.SpecificCharacterSet = source.SpecificCharacterSet
-        else:
-            ds.pop("SpecificCharacterSet", None)
-        for keyword in COPIED:
-            ds.pop(keyword, None)
-            _copy(ds, source, keyword)
-        for keyword in TYPE_2:
-            if keyword not in ds:
-                setattr(ds, keyword, None)
-
-
-def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in source:
-        return
-    try:
-        element = copy.deepcopy(source[tag])
-    except (ValueError, TypeError, OverflowError):
-        # A number that is none (a weight of "n/a"): the attribute is useless, the draft is not.
-        if keyword in IDENTITY:
-            raise EncodingFailed(f"{keyword} of the film cannot be read") from None
-        return
-    ds.add(element)
 
 
 def _date(ds: Dataset, produced_at: "datetime") -> None:
@@ -289,7 +177,7 @@ def encode(ds: Dataset, kind: ResultKind) -> ResultInstance:
     ds.file_meta.ImplementationClassUID = UID(uids.IMPLEMENTATION_CLASS_UID)
     ds.file_meta.ImplementationVersionName = uids.IMPLEMENTATION_VERSION_NAME
     buffer = BytesIO()
-    with config.disable_value_validation():
+    with quiet.reading(), config.disable_value_validation():
         dcmwrite(buffer, ds, enforce_file_format=True)
     return ResultInstance(
         ref=InstanceRef(

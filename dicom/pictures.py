@@ -21,7 +21,8 @@ from dicom.sr.film import StepKey
 from dicom.sr.items import DRAFT_LINE
 from dicom.values import ResultKind
 from dicom.words import shortened
-from models.values import VisualStep
+from models.rationale.crops import crop
+from models.values import PixelBox, VisualStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from dicom.drafts import FilmDraft, ResultContext
     from dicom.values import InstanceRef, ResultInstance
-    from models.values import ChestImage, PixelBox
 
 CROP_SIZES_PX: Final = (512, 384, 256)
 """Longest side of a crop; the smaller ones are tried when the set would outgrow the film."""
@@ -149,13 +149,14 @@ def _pixels(draft: "FilmDraft", picture: Picture, size_px: int) -> "NDArray[np.u
     image = draft.analysis.image
     if picture.box is None:
         return overview(draft, size_px * OVERVIEW_FACTOR)
-    return _resized(_grey(image, picture.box), size_px)
+    return _coloured(crop(image, picture.box, size_px))
 
 
 def overview(draft: "FilmDraft", size_px: int) -> "NDArray[np.uint8]":
     """Return the film with the boxes of its findings drawn, ``(rows, columns, 3)``."""
     image = draft.analysis.image
-    picture = Image.fromarray(_resized((image.pixels * 255).astype(np.uint8), size_px))
+    whole = PixelBox(0.0, 0.0, float(image.columns), float(image.rows))
+    picture = Image.fromarray(_coloured(crop(image, whole, size_px)))
     scale = picture.width / image.columns
     pen = ImageDraw.Draw(picture)
     for finding in draft.analysis.findings:
@@ -165,16 +166,8 @@ def overview(draft: "FilmDraft", size_px: int) -> "NDArray[np.uint8]":
     return np.array(picture)
 
 
-def _grey(image: "ChestImage", box: "PixelBox") -> "NDArray[np.uint8]":
-    rows = slice(max(0, int(box.y_min)), max(1, int(np.ceil(box.y_max))))
-    columns = slice(max(0, int(box.x_min)), max(1, int(np.ceil(box.x_max))))
-    return (image.pixels[rows, columns] * 255).astype(np.uint8)
-
-
-def _resized(grey: "NDArray[np.uint8]", size_px: int) -> "NDArray[np.uint8]":
-    picture = Image.fromarray(grey)
-    picture.thumbnail((size_px, size_px))
-    return np.array(picture.convert("RGB"))
+def _coloured(grey: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def stamped(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":

@@ -10,6 +10,7 @@ from dicom.sr.boxes import localised, tracking_uid
 from dicom.values import InstanceRef
 from dicom.words import place
 from models.values import TextStep
+from models.vocabulary import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,10 +52,15 @@ def film_sections(
     ]
     return [
         _what_was_read(drafts, index),
-        *_sentences(codes.FINDINGS, report.findings),
-        *_sentences(codes.IMPRESSIONS, report.impression),
-        *_looked_for(draft, context),
+        *_sentences(codes.FINDINGS, report.findings, draft),
+        *_sentences(codes.IMPRESSIONS, report.impression, draft),
+        *items.lines(
+            codes.LOOKED_FOR,
+            codes.FINDING,
+            [_grounding(draft, one) for one in draft.analysis.findings],
+        ),
         *([items.container(codes.RATIONALE, rationale)] if rationale else []),
+        *_coded(draft, context),
     ]
 
 
@@ -76,29 +82,36 @@ def _what_was_read(drafts: "Sequence[FilmDraft]", index: int) -> "ContentItem":
     return section
 
 
-def _sentences(heading: "Code", sentences: "tuple[ReportSentence, ...]") -> "list[ContentItem]":
+def _sentences(
+    heading: "Code", sentences: "tuple[ReportSentence, ...]", draft: "FilmDraft"
+) -> "list[ContentItem]":
     if not sentences:
         return []
-    return [items.container(heading, [_statement(one) for one in sentences])]
+    return [items.container(heading, [_statement(one, draft) for one in sentences])]
 
 
-def _statement(sentence: "ReportSentence") -> "ContentItem":
+def _statement(sentence: "ReportSentence", draft: "FilmDraft") -> "ContentItem":
     children = [items.text(codes.STATEMENT, sentence.text)]
     if sentence.finding_ids:
-        children.append(items.text(codes.GROUNDING, ", ".join(sentence.finding_ids)))
-    return items.container(codes.STATEMENT, children)
+        grounding = f"[rests on {', '.join(sentence.finding_ids)}]"
+        children.append(items.text(codes.GROUNDING, grounding))
+    states = {
+        one.presence for one in draft.analysis.findings if one.finding_id in sentence.finding_ids
+    }
+    # The strongest state heads a sentence that speaks of several findings.
+    heading = next((codes.STATEMENTS[one] for one in Presence if one in states), codes.STATEMENT)
+    return items.container(heading, children)
 
 
-def _looked_for(draft: "FilmDraft", context: "ResultContext") -> "list[ContentItem]":
+def _coded(draft: "FilmDraft", context: "ResultContext") -> "list[ContentItem]":
     findings = draft.analysis.findings
     if not findings:
         return []
-    return [items.container(codes.LOOKED_FOR, [_finding(draft, one, context) for one in findings])]
+    return [items.container(codes.CODED, [_finding(draft, one, context) for one in findings])]
 
 
 def _finding(draft: "FilmDraft", finding: "Finding", context: "ResultContext") -> "ContentItem":
     children = [
-        items.text(codes.GROUNDING, _grounding(draft, finding)),
         items.text(codes.TRACKING_IDENTIFIER, finding.finding_id),
         items.code(codes.FINDING, codes.OBSERVATIONS[finding.observation]),
         items.code(codes.STATE_OF_FINDING, codes.PRESENCES[finding.presence]),
