@@ -1,0 +1,189 @@
+"""A film to draw on: frames, outlines, labels that keep out of each other's way, a footer.
+
+Coordinates given in are source pixels; the canvas scales them. Pillow's own font is used, so a
+picture looks the same on every machine.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from models.values import ChestImage, PixelBox
+
+    Colour = tuple[int, int, int]
+    Point = tuple[float, float]
+
+DARK: "Colour" = (12, 14, 18)
+LIGHT: "Colour" = (235, 238, 242)
+_LEAST_FONT = 10  # px; smaller cannot be read
+_FONT_SHARE = 1 / 62  # of the film's longer side
+_DASH = (9, 6)  # px drawn, px left out
+
+
+@dataclass(slots=True)
+class Canvas:
+    """One film, scaled to fit, with everything drawn on it so far."""
+
+    image: "ChestImage"
+    scale: float
+    picture: Image.Image = field(init=False)
+    _labels: list[tuple[float, float, float, float]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.picture = _scaled(self.image, self.scale)
+
+    @property
+    def font_px(self) -> int:
+        """Height of the letters, px of the picture."""
+        return self.font_for(max(self.picture.size))
+
+    @staticmethod
+    def font_for(longer_side: float) -> int:
+        """Height of the letters on a film drawn ``longer_side`` px long."""
+        return max(_LEAST_FONT, round(longer_side * _FONT_SHARE))
+
+    @property
+    def line_px(self) -> int:
+        """Width of a main line, px of the picture."""
+        return max(1, round(max(self.picture.size) / 500))
+
+    def outline(self, mask: "NDArray[np.bool_]", colour: "Colour", width: int = 1) -> None:
+        """Draw the rim of a mask of the film, ``width`` px of the picture."""
+        size = self.picture.size
+        small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+        rim = small & ~ndimage.binary_erosion(small, iterations=width, border_value=1)
+        pixels = np.array(self.picture)
+        pixels[rim] = colour
+        self.picture = Image.fromarray(pixels)
+
+    def frame(self, box: "PixelBox", colour: "Colour", *, dashed: bool = False) -> None:
+        """Draw a box, thin; dashed for what is only possible."""
+        x0, y0 = self._at((box.x_min, box.y_min))
+        x1, y1 = self._at((box.x_max, box.y_max))
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        for start, end in pairwise(corners):
+            self._stroke(start, end, colour, dashed=dashed)
+
+    def measure(self, line: "tuple[Point, Point]", colour: "Colour") -> None:
+        """Draw a measured line, source pixels, with a tick across each end."""
+        start, end = (self._at(point) for point in line)
+        draw = ImageDraw.Draw(self.picture)
+        draw.line((*start, *end), fill=colour, width=1)
+        length = float(np.hypot(end[0] - start[0], end[1] - start[1])) or 1.0
+        tick = self.font_px / 2 / length
+        across = (-(end[1] - start[1]) * tick, (end[0] - start[0]) * tick)
+        for x, y in (start, end):
+            ends = (x - across[0], y - across[1], x + across[0], y + across[1])
+            draw.line(ends, fill=colour, width=1)
+
+    def label(self, text: str, box: "PixelBox", colour: "Colour", *, share: float = 1.0) -> None:
+        """Write beside a box, on the first of four places that is free.
+
+        ``share`` scales the letters. They have a dark rim instead of a ground, to hide nothing.
+        """
+        draw = ImageDraw.Draw(self.picture)
+        font = ImageFont.load_default(max(_LEAST_FONT, round(self.font_px * share)))
+        width, height = draw.textbbox((0, 0), text, font=font, stroke_width=2)[2:]
+        (x0, y0), (_, y1) = self._at((box.x_min, box.y_min)), self._at((box.x_max, box.y_max))
+        places = [(x0, y0 - height - 1), (x0, y1 + 1), (x0, y0 + 2), (x0, y1 - height - 2)]
+        fitted = [self._inside(place, width, height) for place in places]
+        free = [place for place in fitted if not self._taken(place)]
+        x, y, x_end, y_end = (free or fitted)[0]
+        self._labels.append((x, y, x_end, y_end))
+        draw.text((x, y), text, font=font, fill=colour, stroke_width=2, stroke_fill=DARK)
+
+    def corner(self, text: str, at: "Point", colour: "Colour" = LIGHT) -> None:
+        """Write large letters at a place given as a share of the picture, 0..1."""
+        width, height = self.picture.size
+        font = ImageFont.load_default(round(self.font_px * 1.5))
+        anchor = "lm" if at[0] < 0.5 else "rm"  # noqa: PLR2004 (left or right half)
+        position = (at[0] * width, at[1] * height)
+        ImageDraw.Draw(self.picture).text(
+            position, text, font=font, fill=colour, anchor=anchor, stroke_width=2, stroke_fill=DARK
+        )
+
+    def with_footer(self, lines: "Sequence[tuple[str, Colour]]") -> Image.Image:
+        """Return the picture with lines of text below it."""
+        wrapped = wrap(lines, self.picture.size[0], self.font_px)
+        step = line_height(self.font_px)
+        width, height = self.picture.size
+        whole = Image.new("RGB", (width, height + step * len(wrapped) + step // 2), DARK)
+        whole.paste(self.picture, (0, 0))
+        draw = ImageDraw.Draw(whole)
+        font = ImageFont.load_default(self.font_px)
+        for number, (text, colour) in enumerate(wrapped):
+            position = (self.font_px / 2, height + step // 4 + number * step)
+            draw.text(position, text, font=font, fill=colour)
+        return whole
+
+    def _at(self, point: "Point") -> "Point":
+        return point[0] * self.scale, point[1] * self.scale
+
+    def _stroke(self, start: "Point", end: "Point", colour: "Colour", *, dashed: bool) -> None:
+        draw = ImageDraw.Draw(self.picture)
+        if not dashed:
+            draw.line((*start, *end), fill=colour, width=1)
+            return
+        length = float(np.hypot(end[0] - start[0], end[1] - start[1])) or 1.0
+        for offset in np.arange(0.0, length, sum(_DASH)):
+            a, b = offset / length, min(offset + _DASH[0], length) / length
+            piece = [
+                (start[0] + (end[0] - start[0]) * t, start[1] + (end[1] - start[1]) * t)
+                for t in (float(a), float(b))
+            ]
+            draw.line(piece, fill=colour, width=1)
+
+    def _inside(
+        self, place: "Point", width: float, height: float
+    ) -> tuple[float, float, float, float]:
+        """Shift a rectangle into the picture: ``(x0, y0, x1, y1)``."""
+        x = min(max(place[0], 0.0), max(self.picture.size[0] - width - 1, 0.0))
+        y = min(max(place[1], 0.0), max(self.picture.size[1] - height - 1, 0.0))
+        return x, y, x + width, y + height
+
+    def _taken(self, place: tuple[float, float, float, float]) -> bool:
+        return any(
+            place[0] < x1 and x0 < place[2] and place[1] < y1 and y0 < place[3]
+            for x0, y0, x1, y1 in self._labels
+        )
+
+
+def line_height(font_px: int) -> int:
+    """Distance between lines of text, px."""
+    return round(font_px * 1.35)
+
+
+def wrap(
+    lines: "Sequence[tuple[str, Colour]]", width: int, font_px: int
+) -> "list[tuple[str, Colour]]":
+    """Break lines at spaces so that each fits ``width`` px."""
+    font = ImageFont.load_default(font_px)
+    result: list[tuple[str, Colour]] = []
+    for text, colour in lines:
+        current = ""
+        for word in text.split():
+            longer = f"{current} {word}".strip()
+            if current and font.getlength(longer) > width - font_px:
+                result.append((current, colour))
+                longer = word
+            current = longer
+        result.append((current, colour))
+    return result
+
+
+def _scaled(image: "ChestImage", scale: float) -> Image.Image:
+    """Scale the film, as RGB; reduced by averaging, so that nothing flickers in or out."""
+    size = (max(1, round(image.columns * scale)), max(1, round(image.rows * scale)))
+    resampling = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    small = np.asarray(Image.fromarray(image.pixels).resize(size, resampling))
+    grey = np.rint(np.clip(small, 0.0, 1.0) * 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")

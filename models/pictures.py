@@ -1,0 +1,161 @@
+"""The pictures a reader sees: the film with its findings, and the film with its regions.
+
+No patient data: only the film's pixels, what was seen on it, and "AI DRAFT, not verified".
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.canvas import LIGHT, Canvas, line_height, wrap
+from models.grounding import VISIBLE_FROM, Regions
+from models.ontology import places
+from models.report import technique
+from models.report.wording import CERTAINTY, NAME
+from models.values import PixelBox
+from models.vocabulary import MaskName, Observation, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from models.values import Analysis, AnatomyRegion, ChestImage, Finding, Measurement
+
+    Colour = tuple[int, int, int]
+
+BANNER = "AI DRAFT, not verified"
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_AMBER = (240, 180, 60)
+_GREY = (165, 172, 180)
+_COLOUR = {
+    Observation.ENLARGED_CARDIAC_SILHOUETTE: (0, 190, 140),
+    Observation.LUNG_OPACITY: (240, 228, 66),
+    Observation.MASS: (232, 110, 30),
+    Observation.PLEURAL_EFFUSION: (86, 180, 233),
+}
+_ORGAN_COLOUR = {
+    MaskName.RIGHT_LUNG: (120, 150, 185),
+    MaskName.LEFT_LUNG: (120, 150, 185),
+    MaskName.HEART: (70, 150, 120),
+}
+_GROUP_COLOUR = {
+    "mediastinum": (0, 190, 140),
+    "lungs": (86, 180, 233),
+    "bones": (240, 228, 66),
+    "others": (204, 121, 167),
+}
+_SHORT = {Observation.ENLARGED_CARDIAC_SILHOUETTE: "enlarged heart"}
+_POSITIVE = (Presence.PRESENT, Presence.UNCERTAIN)
+_PASSES = 4  # the footer's height depends on the width, which depends on the footer's height
+
+
+def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
+    """Draw the film with its findings: ``(rows, columns, 3)``, no side longer than ``size`` px.
+
+    Solid frames are likely, dashed ones possible; thin lines are lungs, heart and what was
+    measured.
+    """
+    lines = _footer(analysis)
+    canvas = Canvas(analysis.image, _fitting_scale(analysis.image, lines, size))
+    by_id = {finding.finding_id: finding for finding in analysis.findings}
+    for mask in analysis.masks:
+        if mask.organ is not None:
+            canvas.outline(mask.mask, _ORGAN_COLOUR.get(mask.organ, _GREY))
+        elif mask.finding_id in by_id:
+            colour = _COLOUR[by_id[mask.finding_id].observation]
+            canvas.outline(mask.mask, colour, width=canvas.line_px)
+    for finding in analysis.findings:
+        _draw(canvas, finding)
+    _mark_sides(canvas, analysis)
+    return np.asarray(canvas.with_footer(lines))
+
+
+def regions_overlay(
+    image: "ChestImage", regions: "Sequence[AnatomyRegion]", size: int = 1024
+) -> "NDArray[np.uint8]":
+    """Draw the boxes of all regions with their names; dashed where the eye does not believe it."""
+    lines = [(f"{BANNER}. Regions found, by group; dashed: not believed to be visible.", _AMBER)]
+    canvas = Canvas(image, _fitting_scale(image, lines, size))
+    for region in sorted(regions, key=lambda region: -region.box.area):
+        colour = _region_colour(region)
+        canvas.frame(region.box, colour, dashed=region.score < VISIBLE_FROM)
+    for region in sorted(regions, key=lambda region: region.box.area):
+        canvas.label(region.structure.value, region.box, _region_colour(region), share=0.8)
+    return np.asarray(canvas.with_footer(lines))
+
+
+def _draw(canvas: Canvas, finding: "Finding") -> None:
+    colour = _COLOUR[finding.observation]
+    if finding.measurement is not None:
+        _measured(canvas, finding.measurement, colour)
+    if finding.presence not in _POSITIVE:
+        return
+    name = _SHORT.get(finding.observation, NAME[finding.observation])
+    text = f"{finding.finding_id} {CERTAINTY[finding.presence].lower()} {name}"
+    for box in finding.boxes:
+        canvas.frame(box, colour, dashed=finding.presence is Presence.UNCERTAIN)
+    for box in finding.boxes[:1]:
+        canvas.label(text, box, colour)
+
+
+def _measured(canvas: Canvas, size: "Measurement", colour: "Colour") -> None:
+    """Draw the measured lines, with the value at the longest."""
+    for line in size.lines:
+        canvas.measure(line, colour)
+    if size.lines:
+        (x0, y0), (x1, y1) = max(size.lines, key=lambda line: abs(line[1][0] - line[0][0]))
+        under = PixelBox(min(x0, x1), min(y0, y1), max(x0, x1) + 1, max(y0, y1) + 1)
+        text = f"{size.name} {size.value:.2f} ({size.low:.2f} to {size.high:.2f})"
+        canvas.label(text, under, colour, share=0.9)
+
+
+def _mark_sides(canvas: Canvas, analysis: "Analysis") -> None:
+    """Letters at the four edges, from Patient Orientation; a question mark where in doubt."""
+    image = analysis.image
+    row, column = (d[:1] for d in image.patient_orientation or ("L", "F"))
+    regions = Regions(image, analysis.anatomy)
+    known = technique.assess(image, analysis.sight, regions).sides_known
+    opposite = {"L": "R", "R": "L", "F": "H", "H": "F"}
+    ends = [(opposite[row], (0.015, 0.5)), (row, (0.985, 0.5))]
+    if (row, column) != ("L", "F"):
+        ends += [(opposite[column], (0.5, 0.03)), (column, (0.5, 0.97))]
+    for letter, place in ends:
+        canvas.corner(letter if known or letter in "FH" else f"{letter}?", place)
+
+
+def _footer(analysis: "Analysis") -> "list[tuple[str, Colour]]":
+    lines: list[tuple[str, Colour]] = [(_headline(analysis), _AMBER)]
+    lines += [(sentence.text, LIGHT) for sentence in analysis.report.impression]
+    lines += [(held.line, _AMBER) for held in analysis.withheld]
+    lines.append(
+        ("Solid frame: likely. Dashed frame: possible. Thin: lungs, heart, widths.", _GREY)
+    )
+    lines.append((analysis.report.not_assessed, _GREY))
+    return lines
+
+
+def _headline(analysis: "Analysis") -> str:
+    uses = sorted({model.use.value for model in analysis.models})
+    state = f"PARTIAL. {analysis.partial_reason}" if analysis.partial_reason else "COMPLETE."
+    return f"{BANNER}. {state} Network for {', '.join(uses)} use."
+
+
+def _region_colour(region: "AnatomyRegion") -> "Colour":
+    for group, members in places.GROUPS.items():
+        if region.structure in members:
+            return _GROUP_COLOUR[group]
+    return _GREY
+
+
+def _fitting_scale(image: "ChestImage", lines: "Sequence[tuple[str, Colour]]", size: int) -> float:
+    """Picture pixels per film pixel, such that film and footer fit a square of ``size``."""
+    scale = size / max(image.rows, image.columns)
+    for _ in range(_PASSES):
+        canvas_px = max(image.rows, image.columns) * scale
+        font_px = Canvas.font_for(canvas_px)
+        count = len(wrap(lines, round(image.columns * scale), font_px))
+        footer = line_height(font_px) * count + line_height(font_px) // 2
+        scale = min(scale, (size - footer) / image.rows)
+    return scale
