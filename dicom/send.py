@@ -11,7 +11,7 @@ from dicom.status import StoreStatus, is_stored
 from dicom.values import ResultKind, StoreOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pynetdicom.association import Association
 
@@ -23,7 +23,10 @@ _SENDING_ORDER = tuple(ResultKind)  # masks and pictures first, the SRs last
 
 
 def store(
-    results: "Sequence[KeptResult]", to: "PacsNode", requestor: Requestor
+    results: "Sequence[KeptResult]",
+    to: "PacsNode",
+    requestor: Requestor,
+    announce: "Callable[[], None]" = lambda: None,
 ) -> tuple[StoreOutcome, ...]:
     """Send the results of one study over one association; one outcome per object dealt with.
 
@@ -31,6 +34,9 @@ def store(
     syntax its file is in. An object without an accepted context is ``taken=False`` and the rest
     goes on: the archive does not want that kind. An object that is refused by status ends the
     sending, since what comes after it might point at it; its outcome is the last one.
+
+    ``announce`` is called once the archive has accepted the association, before the first object
+    leaves: until then nothing can have been sent.
 
     Raises
     ------
@@ -45,6 +51,7 @@ def store(
     outcomes: list[StoreOutcome] = []
     with associated(to, [_offer(result) for result in ordered], requestor) as association:
         wanted = accepted(association)
+        announce()
         for number, result in enumerate(ordered, start=1):
             if _offer(result) not in wanted:
                 outcomes.append(_not_taken(result))

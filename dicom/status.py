@@ -12,6 +12,10 @@ RETRY_LATER = frozenset({0x0110, 0x0213})
 """Processing failure, resource limitation (PS3.7 annex C.5)."""
 
 
+DUPLICATE_SOP_INSTANCE = 0x0111
+"""Some archives answer it to bytes they already hold (PS3.7 annex C.5.4)."""
+
+
 class StoreStatus(IntEnum):
     """What Carina's listener answers to a C-STORE."""
 
@@ -24,8 +28,12 @@ class StoreStatus(IntEnum):
 
 
 def is_stored(status: int | None) -> bool:
-    """Return whether the archive says the object is stored (success or warning)."""
-    return status is not None and (status == StoreStatus.SUCCESS or status in WARNINGS)
+    """Return whether the archive says it has the object: success, warning, or already there.
+
+    Carina never sends other bytes under the same UID, so what is there already is the object;
+    that it really is, is proven by a query afterwards.
+    """
+    return status in {StoreStatus.SUCCESS, DUPLICATE_SOP_INSTANCE, *WARNINGS}
 
 
 def is_transient(status: int) -> bool:

@@ -6,14 +6,15 @@ its class, never with its text, which may hold anything.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dicom import errors as dicom_errors
 from models import errors as model_errors
@@ -96,7 +97,10 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     service_errors.AuditBroken: _leave("the audit trail does not verify"),
     service_errors.EmbeddedServerFailed: _leave("an embedded server is not running"),
     # the world
-    SQLAlchemyError: _leave("the database cannot be used"),
+    SQLAlchemyError: _fail("the database did not accept what was to be written"),
+    OperationalError: _leave("the database cannot be reached, or is too busy"),
+    InterfaceError: _leave("the connection to the database is gone"),
+    PoolTimeout: _leave("no connection to the database became free"),
     SoftTimeLimitExceeded: _retry("the job took longer than allowed"),
     MemoryError: _retry("the worker ran out of memory"),
     OSError: _retry("a file could not be read or written"),
@@ -123,24 +127,28 @@ def reason(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def contained(job_id: "UUID", end: Callable[[Exception, Treatment], None]) -> Iterator[None]:
-    """Keep what goes wrong with one job from touching any other: the border of a task.
+def contained(
+    job_ids: "Sequence[UUID]", end: Callable[[Exception, Treatment], None]
+) -> Iterator[None]:
+    """Keep what goes wrong with these jobs from touching any other: the border of a task.
 
-    ``end`` writes down what becomes of the job; what goes wrong there is left to the lease.
+    ``end`` writes down what becomes of them; what goes wrong there is left to the lease. Only
+    the word that time is up goes on to the task, once it is written down.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001  (one of the three borders: the task must go on)
+    except Exception as error:  # one of the three borders: the task must go on
         how = treatment(error)
-        log.warning(
-            "job_step_failed", job_id=str(job_id), error=type(error).__name__, remedy=how.remedy
-        )
+        names = [str(job_id) for job_id in job_ids]
+        log.warning("job_step_failed", job_ids=names, error=type(error).__name__, remedy=how.remedy)
         if how.remedy is not Remedy.LEAVE:
-            _write_down(job_id, end, error, how)
+            _write_down(names, end, error, how)
+        if isinstance(error, SoftTimeLimitExceeded):
+            raise
 
 
 def _write_down(
-    job_id: "UUID",
+    names: "Sequence[str]",
     end: Callable[[Exception, Treatment], None],
     error: Exception,
     how: Treatment,
@@ -148,4 +156,4 @@ def _write_down(
     try:
         end(error, how)
     except (SQLAlchemyError, service_errors.FenceLost, service_errors.IllegalTransition) as second:
-        log.warning("job_left_to_its_lease", job_id=str(job_id), error=type(second).__name__)
+        log.warning("jobs_left_to_their_lease", job_ids=names, error=type(second).__name__)

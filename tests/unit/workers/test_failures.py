@@ -61,7 +61,7 @@ def test_the_text_of_our_own_error_is_shown() -> None:
 def test_a_contained_error_is_written_down_and_goes_no_further() -> None:
     ended: list[tuple[Exception, Remedy]] = []
     error = dicom.errors.EncodingFailed("no")
-    with failures.contained(JOB, lambda what, how: ended.append((what, how.remedy))):
+    with failures.contained([JOB], lambda what, how: ended.append((what, how.remedy))):
         raise error
     assert ended == [(error, Remedy.FAIL)]
 
@@ -70,7 +70,7 @@ def test_nothing_is_written_when_somebody_else_has_the_job() -> None:
     def never(error: Exception, how: Treatment) -> None:
         raise AssertionError(how)
 
-    with failures.contained(JOB, never):
+    with failures.contained([JOB], never):
         raise FenceLost
 
 
@@ -79,7 +79,7 @@ def test_a_failure_that_cannot_be_written_down_is_left_to_the_lease(second: Exce
     def end(error: Exception, how: Treatment) -> None:
         raise second
 
-    with failures.contained(JOB, end):
+    with failures.contained([JOB], end):
         raise dicom.errors.EncodingFailed
 
 
@@ -87,5 +87,5 @@ def test_a_request_to_stop_is_never_contained() -> None:
     def end(error: Exception, how: Treatment) -> None:
         raise AssertionError(how)
 
-    with pytest.raises(KeyboardInterrupt), failures.contained(JOB, end):
+    with pytest.raises(KeyboardInterrupt), failures.contained([JOB], end):
         raise KeyboardInterrupt

@@ -1,0 +1,130 @@
+"""From drafts to kept files: encode once, keep on disk, and say in words what was made."""
+
+import io
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from dicom import results
+from dicom.drafts import ResultContext, use_of
+from models import pictures, summary
+from workers import destination, files
+from workers.trail import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dicom.drafts import FilmDraft
+    from dicom.profile import DestinationProfile
+    from dicom.values import InstanceRef, KeptResult, Rejected
+    from models.values import Analysis
+    from service.values import Job
+    from workers.context import WorkerContext
+
+OVERLAY_PX = 1200  # the longer side of the picture that `carina show --png` gives
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be encoded: the drafts of one job, and all that a reader is told beside them."""
+
+    job: "Job"
+    drafts: "tuple[FilmDraft, ...]"
+    rejected: "tuple[Rejected, ...]"
+    profile: "DestinationProfile"
+    predecessors: "tuple[InstanceRef, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What lies on disk now; ``summary`` is for `carina show`, ``seconds`` by stage."""
+
+    kept: "tuple[KeptResult, ...]"
+    summary: "Mapping[str, Any]"
+    bundle: str
+    seconds: "Mapping[str, float]"
+
+
+def encode(order: Order, context: "WorkerContext") -> Encoded:
+    """Encode and keep the results of one job.
+
+    The files of each attempt lie in a folder of their own: a worker that lost its claim writes
+    beside the winner's files, never over them.
+
+    Raises
+    ------
+    EncodingFailed
+        If an object could not be built.
+    """
+    settings = context.settings
+    banner = destination.banner(use_of(order.drafts))
+    started = time.perf_counter()
+    built = results.build(
+        order.drafts,
+        ResultContext(
+            job_id=order.job.job_id,
+            revision=order.job.revision,
+            produced_at=context.clock(),
+            kinds=settings.results,
+            profile=order.profile,
+            rejected=order.rejected,
+            banner=banner,
+            predecessors=order.predecessors,
+            software_version=context.software_version,
+        ),
+    )
+    encoded = time.perf_counter()
+    folder = settings.kept_results / str(order.job.job_id)
+    kept = files.keep(folder / str(order.job.attempt), built)
+    overlays = [_keep_overlay(folder, n, one.analysis) for n, one in enumerate(order.drafts)]
+    words = _in_words(order) | {
+        "banner": list(banner),
+        "not_taken": order.profile.not_taken(settings.results),
+        "overlays": [path.relative_to(settings.kept_results).as_posix() for path in overlays],
+    }
+    seconds = {"encode": encoded - started, "keep": time.perf_counter() - encoded}
+    return Encoded(kept, words, _bundle(order), seconds)
+
+
+def use_in(words: "Mapping[str, Any]") -> str:
+    """Return the use that a job's summary names, the most restricted when it names none."""
+    return str(words.get("use", "demo"))
+
+
+def turned_away(rejected: "tuple[Rejected, ...]") -> list[dict[str, str]]:
+    """Return the instances that are not read, with their reasons, as JSON."""
+    return [
+        {"sop_instance_uid": one.sop_instance_uid, "code": one.code, "words": one.words}
+        for one in rejected
+    ]
+
+
+def _in_words(order: Order) -> dict[str, Any]:
+    models = {model for draft in order.drafts for model in draft.analysis.models}
+    return {
+        "use": use_of(order.drafts).value,
+        "models": [identity(model) for model in sorted(models, key=lambda one: one.name)],
+        "films": [
+            summary.to_json(draft.analysis) | {"sop_instance_uid": draft.sop_instance_uid}
+            for draft in order.drafts
+        ],
+        "rejected": turned_away(order.rejected),
+    }
+
+
+def _bundle(order: Order) -> str:
+    models = {model for draft in order.drafts for model in draft.analysis.models}
+    return ", ".join(
+        sorted(f"{one.name} {one.version} {one.weights_sha256[:12]}" for one in models)
+    )
+
+
+def _keep_overlay(folder: "Path", index: int, analysis: "Analysis") -> "Path":
+    path = folder / ("overlay.png" if index == 0 else f"overlay-{index + 1}.png")
+    buffer = io.BytesIO()
+    Image.fromarray(pictures.overlay(analysis, OVERLAY_PX)).save(buffer, "PNG")
+    files.write_whole(path, buffer.getvalue())
+    return path

@@ -1,0 +1,82 @@
+"""From the instances of a study to the films that are read, and a reason for every other."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+
+from dicom import choose, header, pixels, quiet
+from dicom.errors import UndecodableInstance, UnsupportedPixelData
+from dicom.values import Rejected
+from workers import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydicom import Dataset
+
+    from dicom.choose import ReadingPolicy
+    from dicom.values import Chosen, FilmHeader
+    from models.values import ChestImage
+    from service.sources import SourceInstance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Film:
+    """One film to read: what was chosen, its picture, and its header for the results."""
+
+    chosen: "Chosen"
+    image: "ChestImage"
+    source: "Dataset" = field(repr=False)
+    transfer_syntax_uid: str
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Which film."""
+        return self.chosen.header.ref.sop_instance_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The films of a study that can be read, and every other instance with its reason."""
+
+    films: tuple[Film, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Picked:
+    """Choose the films of a study by their headers and decode them.
+
+    An instance that cannot be decoded is rejected with its reason; it never costs another film
+    its reading. A file that cannot be opened at all is an ``OSError``: that may pass.
+    """
+    headers: list[FilmHeader] = []
+    rejected: list[Rejected] = []
+    for instance in instances:
+        try:
+            headers.append(header.read(instance.path).film)
+        except UndecodableInstance as error:
+            rejected.append(_rejected(instance.ref.sop_instance_uid, error))
+    choice = choose.choose(headers, policy)
+    rejected.extend(choice.rejected)
+    by_uid = {instance.ref.sop_instance_uid: instance for instance in instances}
+    films: list[Film] = []
+    for chosen in choice.films:
+        uid = chosen.header.ref.sop_instance_uid
+        try:
+            films.append(_decode(by_uid[uid], chosen))
+        except (UndecodableInstance, UnsupportedPixelData) as error:
+            rejected.append(_rejected(uid, error))
+    return Picked(tuple(films), tuple(rejected))
+
+
+def _decode(instance: "SourceInstance", chosen: "Chosen") -> Film:
+    image = pixels.read(instance.path)
+    with quiet.reading():
+        source = dcmread(instance.path, stop_before_pixels=True)
+    return Film(chosen, image, source, instance.transfer_syntax_uid)
+
+
+def _rejected(sop_instance_uid: str, error: Exception) -> Rejected:
+    code = type(error).__name__
+    return Rejected(sop_instance_uid, code, failures.treatment(error).words)
