@@ -9,6 +9,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 KEEP ?=
 ARGS ?=
+SHAPE ?= embedded
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +62,7 @@ wheel: setup ## build the wheel of Carina into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 wheelhouse: wheel ## collect every wheel that a site without internet needs (docs/offline.md)
-	@deploy/wheelhouse.sh
+	@deploy/wheelhouse.sh $(SHAPE)
 
 clean: ## remove what was built, not the virtual environment
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
