@@ -44,6 +44,20 @@ def down() -> None:
     launch.stop(home)
 
 
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
+) -> None:
+    """Show how things stand. Exit code: 0 healthy, 1 degraded, 2 down."""
+    from service import asking  # noqa: PLC0415
+
+    found = asking.status_of(Path(os.environ[HOME]))
+    if as_json:
+        terminal.as_json(found)
+    else:
+        asking.show(found)
+    raise typer.Exit(asking.EXIT_CODE[found["health"]])
+
+
 def settings(
     *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
 ) -> None:

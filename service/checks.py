@@ -1,0 +1,69 @@
+"""Is it there? One question for each thing the service depends on; each answers within seconds."""
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kombu import Connection
+from kombu.exceptions import KombuError
+
+from dicom.associate import Requestor, Timeouts
+from dicom.errors import AssociationFailed
+from dicom.send import echo
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+MEGABYTE = 1_000_000
+PATIENCE_S = 2.0
+TIMEOUTS = Timeouts(PATIENCE_S, PATIENCE_S, PATIENCE_S, PATIENCE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One answer; ``words`` say what is wrong, or what there is."""
+
+    name: str
+    is_well: bool
+    words: str
+
+
+def broker(settings: "Settings") -> Check:
+    """Ask the broker for a connection."""
+    url = settings.broker_url.get_secret_value()
+    if not url:
+        return Check("broker", is_well=False, words="CARINA_BROKER_URL is not set")
+    link = Connection(url, connect_timeout=PATIENCE_S, transport_options=_IMPATIENT)
+    faults: tuple[type[BaseException], ...] = (OSError, KombuError, *link.connection_errors)
+    try:
+        link.connect()
+    except faults as error:
+        return Check("broker", is_well=False, words=f"does not answer ({type(error).__name__})")
+    finally:
+        link.release()
+    return Check("broker", is_well=True, words=url.partition(":")[0])
+
+
+def pacs(settings: "Settings") -> Check:
+    """Ask the destination by C-ECHO (PS3.4 annex A)."""
+    if settings.pacs is None:
+        words = "CARINA_PACS is not set: drafts are kept, not sent"
+        return Check("pacs", is_well=True, words=words)
+    try:
+        echo(settings.pacs, Requestor(settings.listener_ae_title, TIMEOUTS))
+    except AssociationFailed as error:
+        return Check("pacs", is_well=False, words=f"{settings.pacs}: {error}")
+    return Check("pacs", is_well=True, words=str(settings.pacs))
+
+
+def disk(settings: "Settings") -> Check:
+    """Look how much room the spool has; below the reserve every film is refused (0xA700)."""
+    try:
+        free = shutil.disk_usage(settings.home).free // MEGABYTE
+    except OSError as error:
+        return Check("disk", is_well=False, words=f"{settings.home}: {error.strerror}")
+    enough = free >= 2 * settings.disk_reserve_mb
+    return Check("disk", is_well=enough, words=f"{free} MB free, {settings.disk_reserve_mb} kept")
+
+
+_IMPATIENT = {"socket_connect_timeout": PATIENCE_S, "socket_timeout": PATIENCE_S, "max_retries": 0}

@@ -1,0 +1,173 @@
+"""The process that receives: settings, checks, the listener of :mod:`dicom.receive`, intake.
+
+Several processes can share one port; the kernel spreads associations over them. Each makes its own
+connections to the database, after it was started.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicom import receive
+from service import audit, intake, logs, reading, ready
+from service.db import migrate
+from service.db.engine import Database, check_durable
+from service.values import AuditEvent, EventType
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+    from dicom.receive import AssociationNotice
+    from dicom.values import ReceivedInstance
+    from service.intake import IntakeRules
+    from service.settings import Settings
+
+MEGABYTE = 1_000_000
+LOOK_EVERY_S = 0.5
+ENDED_BADLY = 1
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: "Settings") -> int:
+    """Listen until SIGTERM or SIGINT; return the exit code of the process.
+
+    Raises
+    ------
+    DatabaseNotDurable, DatabaseNotMigrated
+        If the database is not fit: no success could be answered.
+    OSError
+        If the address cannot be bound.
+    """
+    stop = stop_on_signals()
+    if settings.listener_processes == 1:
+        serve(settings, stop)
+        return 0
+    return _run_several(settings, stop)
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def serve(settings: "Settings", stop: threading.Event) -> None:
+    """Run one listener in this process until ``stop`` is set; raises as :func:`run`."""
+    database = Database(settings.database_url.get_secret_value(), application_name="carina-listen")
+    try:
+        check_durable(database)
+        migrate.check(database)
+        listener = receive.start(
+            configuration(settings),
+            accept=partial(_accept, database, reading.intake_rules(settings)),
+            notice=partial(_notice, database),
+        )
+        log.info("listening", port=listener.port, ae_title=settings.listener_ae_title)
+        ready.announce()
+        while not stop.wait(LOOK_EVERY_S):
+            if not listener.is_alive:
+                raise RuntimeError("the listener's thread has ended")
+        log.info("listener_stopping")
+        listener.stop()
+    finally:
+        database.dispose()
+
+
+def configuration(settings: "Settings") -> receive.ListenerConfig:
+    """Return the site's settings as those of the listener."""
+    return receive.ListenerConfig(
+        spool_root=settings.spool.absolute(),
+        ae_title=settings.listener_ae_title,
+        host=settings.listener_host,
+        port=settings.listener_port,
+        callers=settings.callers,
+        other_sop_classes=settings.other_sop_classes,
+        disk_reserve_bytes=settings.disk_reserve_mb * MEGABYTE,
+        reuse_port=settings.listener_processes > 1,
+    )
+
+
+def _accept(database: Database, rules: "IntakeRules", received: "ReceivedInstance") -> None:
+    reception = intake.accept(database, received, rules, receive.utc_now())
+    log.info(
+        "instance_received",
+        study_instance_uid=received.ref.study_instance_uid,
+        sop_instance_uid=received.ref.sop_instance_uid,
+        reception=reception,
+        size_bytes=received.size_bytes,
+    )
+
+
+def _notice(database: Database, notice: "AssociationNotice") -> None:
+    event = AuditEvent(
+        event_type=EventType(notice.kind.value),
+        event_action_code="E",
+        event_outcome_indicator=4,  # minor failure: it was theirs, and turned away
+        user_id=notice.peer.calling_ae_title,
+        sop_instance_uid=notice.sop_instance_uid,
+        detail={
+            "called_ae_title": notice.peer.called_ae_title,
+            "peer_address": notice.peer.address,
+            "reason": notice.reason,
+            "status": None if notice.status is None else f"0x{notice.status:04X}",
+            "contexts": list(notice.contexts),
+        },
+    )
+    log.warning(notice.kind.value, reason=notice.reason, peer_address=notice.peer.address)
+    try:
+        with database.begin() as session:
+            audit.record(session, event, notice.occurred_at)
+    except SQLAlchemyError as error:
+        # The sender was turned away as it should; that this cannot be recorded now is said here.
+        log.error("notice_not_recorded", kind=notice.kind.value, error=type(error).__name__)  # noqa: TRY400
+
+
+def _run_several(settings: "Settings", stop: threading.Event) -> int:
+    """Run as many processes as the settings say; when one dies, all end and we are restarted."""
+    spawn = multiprocessing.get_context("spawn")
+    children = [
+        spawn.Process(target=_serve_as_child, args=(settings,), name=f"listen-{number}")
+        for number in range(settings.listener_processes)
+    ]
+    for child in children:
+        child.start()
+    while not stop.wait(LOOK_EVERY_S):
+        if not all(child.is_alive() for child in children):
+            log.error("listener_process_ended")
+            break
+    _end(children)
+    return 0 if stop.is_set() else ENDED_BADLY
+
+
+def _end(children: "list[SpawnProcess]") -> None:
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join()
+
+
+def _serve_as_child(settings: "Settings") -> None:
+    logs.configure(settings, "listen")
+    stop = stop_on_signals()
+    _stop_with(os.getppid(), stop)
+    serve(settings, stop)
+
+
+def _stop_with(parent: int, stop: threading.Event) -> None:
+    """Set ``stop`` when the parent has gone, however it went."""
+
+    def watch() -> None:
+        while not stop.wait(LOOK_EVERY_S):
+            if os.getppid() != parent:
+                stop.set()
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,68 @@
+"""The status as Prometheus reads it; computed when asked, so that nothing can go stale."""
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from prometheus_client import Metric
+
+    from service.status import Status
+
+
+def exposition(status: "Status", now: "datetime") -> bytes:
+    """Return the metrics in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(status, now))
+    return generate_latest(registry)
+
+
+class _Collector:
+    """One look at the status."""
+
+    def __init__(self, status: "Status", now: "datetime") -> None:
+        self._status = status
+        self._now = now
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield every metric."""
+        seen = self._status.overview
+        yield _one("carina_health", "0 healthy, 1 degraded, 2 down", self._status.health)
+        yield _many("carina_jobs", "Jobs by state; ended ones of one day", "state", seen.jobs)
+        yield _many(
+            "carina_studies", "Studies by state; ended ones of one day", "state", seen.studies
+        )
+        yield _many(
+            "carina_check",
+            "1: the thing the service depends on is there",
+            "name",
+            {check.name: int(check.is_well) for check in self._status.checks},
+        )
+        yield _many(
+            "carina_part_restarts",
+            "How often a part had to be started again",
+            "part",
+            {part.name: part.restarts for part in self._status.parts},
+        )
+        yield _one("carina_drafts_late", "Open drafts older than allowed", len(self._status.late))
+        yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
+        yield _one("carina_audit_unsealed", "Audit events not sealed yet", seen.audit.unsealed)
+
+    def _oldest(self) -> float:
+        oldest = self._status.overview.oldest_open_at
+        return 0.0 if oldest is None else (self._now - oldest).total_seconds()
+
+
+def _one(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+def _many(name: str, meaning: str, label: str, values: "Mapping[str, int]") -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

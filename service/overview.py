@@ -1,0 +1,161 @@
+"""What the database says about how things stand: counts, ages, what waits and why.
+
+Each query touches open rows, or an index, never all of history; counts by state of what has ended
+look at one day.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
+from service.values import JobState, StudyState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+OPEN = (
+    JobState.QUEUED,
+    JobState.RUNNING,
+    JobState.ENCODED,
+    JobState.SENDING,
+    JobState.SENT,
+)
+"""States of a job that somebody still has to do something about."""
+
+RECENT = timedelta(days=1)
+SHOWN = 20
+
+WAITING_FOR = {
+    JobState.QUEUED: "waiting for a worker",
+    JobState.RUNNING: "being read",
+    JobState.ENCODED: "waiting for the deliverer",
+    JobState.SENDING: "being sent",
+    JobState.SENT: "sent; the archive has not confirmed it yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A draft that is not where it should be yet, and why."""
+
+    job_id: UUID
+    state: JobState
+    queued_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOverview:
+    """How far the audit trail is sealed; ``oldest_unsealed_at`` is None when it all is."""
+
+    sealed: int = 0
+    sealed_at: datetime | None = None
+    unsealed: int = 0
+    oldest_unsealed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything at one moment. Ended jobs are counted over ``RECENT``."""
+
+    studies: "Mapping[str, int]" = field(default_factory=dict)
+    jobs: "Mapping[str, int]" = field(default_factory=dict)
+    oldest_open_at: datetime | None = None
+    open_jobs: tuple[OpenJob, ...] = ()
+    audit: AuditOverview = field(default_factory=AuditOverview)
+    bundle: str | None = None
+    last_received_at: datetime | None = None
+    last_delivered_at: datetime | None = None
+
+
+def overview(session: "Session", now: datetime) -> Overview:
+    """Return how things stand."""
+    still_open = _open_jobs(session, now)
+    return Overview(
+        studies=_studies(session, now),
+        jobs=_jobs(session, now),
+        oldest_open_at=min((job.queued_at for job in still_open), default=None),
+        open_jobs=still_open,
+        audit=_audit(session),
+        bundle=_newest_bundle(session),
+        last_received_at=session.scalar(select(func.max(StudyRow.last_received_at))),
+        last_delivered_at=session.scalar(
+            select(func.max(JobRow.delivered_at)).where(JobRow.changed_at > now - RECENT)
+        ),
+    )
+
+
+def _studies(session: "Session", now: datetime) -> dict[str, int]:
+    unfinished = (StudyState.COLLECTING, StudyState.HELD)
+    found = session.execute(
+        select(StudyRow.state, func.count())
+        .where((StudyRow.last_received_at > now - RECENT) | StudyRow.state.in_(unfinished))
+        .group_by(StudyRow.state)
+    )
+    counts = {str(state): int(number) for state, number in found}
+    return {state.value: counts.get(state, 0) for state in StudyState}
+
+
+def _jobs(session: "Session", now: datetime) -> dict[str, int]:
+    found = session.execute(
+        select(JobRow.state, func.count())
+        .where((JobRow.changed_at > now - RECENT) | JobRow.state.in_(OPEN))
+        .group_by(JobRow.state)
+    )
+    counts = {str(state): int(number) for state, number in found}
+    return {state.value: counts.get(state, 0) for state in JobState}
+
+
+def _open_jobs(session: "Session", now: datetime) -> tuple[OpenJob, ...]:
+    rows = session.scalars(
+        select(JobRow).where(JobRow.state.in_(OPEN)).order_by(JobRow.queued_at).limit(SHOWN)
+    )
+    return tuple(
+        OpenJob(row.job_id, JobState(row.state), row.queued_at, why_open(row, now)) for row in rows
+    )
+
+
+def why_open(row: JobRow, now: datetime) -> str:
+    """Return in words why a job has not ended yet."""
+    words = WAITING_FOR.get(JobState(row.state), "ended")
+    if row.reason:
+        words = f"{words}; {row.reason}"
+    if row.next_attempt_at > now:
+        words = f"{words}; next try in {(row.next_attempt_at - now).total_seconds():.0f} s"
+    return words
+
+
+def _audit(session: "Session") -> AuditOverview:
+    newest = session.execute(
+        select(AuditSealRow.position, AuditSealRow.sealed_at)
+        .order_by(AuditSealRow.position.desc())
+        .limit(1)
+    ).one_or_none()
+    unsealed = session.scalar(select(func.count(AuditPendingRow.event_id))) or 0
+    oldest = session.scalar(
+        select(AuditEventRow.event_date_time)
+        .join(AuditPendingRow, AuditPendingRow.event_id == AuditEventRow.id)
+        .order_by(AuditEventRow.id)
+        .limit(1)
+    )
+    return AuditOverview(
+        sealed=0 if newest is None else newest.position,
+        sealed_at=None if newest is None else newest.sealed_at,
+        unsealed=unsealed,
+        oldest_unsealed_at=oldest,
+    )
+
+
+def _newest_bundle(session: "Session") -> str | None:
+    return session.scalar(
+        select(JobRow.bundle)
+        .where(JobRow.bundle.is_not(None))
+        .order_by(JobRow.changed_at.desc())
+        .limit(1)
+    )

@@ -1,0 +1,177 @@
+"""How the installation is: healthy, degraded or down, and why, without patient data."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from service import checks, runstate
+from service.checks import Check
+from service.db import migrate
+from service.db.engine import Database
+from service.errors import DatabaseNotMigrated
+from service.overview import OpenJob, Overview, overview
+from service.runstate import PartState, PartStatus, RunState
+from service.settings import Settings
+
+UNSEALED_LIMIT = timedelta(seconds=60)
+ASK_AGAIN_S = 15.0  # archives and brokers are not asked more often than this
+
+
+class Health(IntEnum):
+    """The verdict; its number is the exit code of ``carina status``."""
+
+    HEALTHY = 0
+    DEGRADED = 1
+    DOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that ``carina status`` and the web page show.
+
+    ``late`` are open jobs older than the site allows. ``parts`` is empty where no supervisor runs
+    the processes.
+    """
+
+    looked_at: datetime
+    installation_id: str
+    health: Health
+    faults: tuple[str, ...]
+    parts: tuple[PartStatus, ...]
+    checks: tuple[Check, ...]
+    overview: Overview
+    late: tuple[OpenJob, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it: times in ISO 8601, ages in seconds."""
+        oldest = self.overview.oldest_open_at
+        whole: dict[str, Any] = _plain(dataclasses.asdict(self))
+        whole["health"] = self.health.name.lower()
+        whole["oldest_open_s"] = None if oldest is None else _seconds(self.looked_at - oldest)
+        return whole
+
+
+class Source:
+    """Where the status comes from; keeps a pool of connections and remembers slow answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        url = settings.database_url.get_secret_value()
+        self._database = (
+            Database(url, pool_size=2, application_name="carina-status") if url else None
+        )
+        self._remembered: dict[str, tuple[float, Check]] = {}
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._database is not None:
+            self._database.dispose()
+
+    def database_fault(self) -> str:
+        """Return what is wrong with the database; "" when it can be worked with."""
+        if self._database is None:
+            return "CARINA_DATABASE_URL is not set"
+        try:
+            with self._database.begin() as session:
+                session.execute(text("SELECT 1"))
+            migrate.check(self._database)
+        except SQLAlchemyError as error:
+            return f"does not answer ({type(error).__name__})"
+        except DatabaseNotMigrated as error:
+            return str(error)
+        return ""
+
+    def look(self, now: datetime) -> Status:
+        """Return how things are now."""
+        settings = self._settings
+        state = runstate.read(Path(settings.home).absolute())
+        fault = self.database_fault()
+        found = (
+            Check("database", is_well=not fault, words=fault or "serves, at this version"),
+            self._asked("broker", checks.broker),
+            self._asked("pacs", checks.pacs),
+            checks.disk(settings),
+        )
+        seen = Overview() if fault else self._overview(now)
+        limit = timedelta(seconds=settings.late_after_s)
+        late = tuple(job for job in seen.open_jobs if now - job.queued_at > limit)
+        faults = (
+            *_faults_of_parts(state),
+            *(f"{check.name}: {check.words}" for check in found if not check.is_well),
+            *_faults_of_overview(seen, late, now),
+        )
+        return Status(
+            looked_at=now,
+            installation_id="" if state is None else state.installation_id,
+            health=_verdict(state, fault, faults),
+            faults=faults,
+            parts=() if state is None else state.parts,
+            checks=found,
+            overview=seen,
+            late=late,
+        )
+
+    def _overview(self, now: datetime) -> Overview:
+        assert self._database is not None
+        with self._database.begin() as session:
+            return overview(session, now)
+
+    def _asked(self, name: str, ask: Callable[[Settings], Check]) -> Check:
+        asked_at, answer = self._remembered.get(name, (0.0, None))
+        if answer is None or time.monotonic() - asked_at > ASK_AGAIN_S:
+            answer = ask(self._settings)
+            self._remembered[name] = (time.monotonic(), answer)
+        return answer
+
+
+def _verdict(state: RunState | None, database_fault: str, faults: tuple[str, ...]) -> Health:
+    is_stopped = state is not None and not state.is_live
+    if database_fault or is_stopped:
+        return Health.DOWN
+    return Health.DEGRADED if faults else Health.HEALTHY
+
+
+def _faults_of_parts(state: RunState | None) -> tuple[str, ...]:
+    if state is None:
+        return ()
+    if not state.is_live:
+        return ("nothing runs: the supervisor has ended",)
+    return tuple(
+        f"{part.name}: {part.state}" + (f", {part.fault}" if part.fault else "")
+        for part in state.parts
+        if part.state is not PartState.READY
+    )
+
+
+def _faults_of_overview(
+    seen: Overview, late: tuple[OpenJob, ...], now: datetime
+) -> tuple[str, ...]:
+    faults = []
+    if late:
+        faults.append(f"{len(late)} drafts are late; the oldest: {late[0].why}")
+    waiting = seen.audit.oldest_unsealed_at
+    if waiting is not None and now - waiting > UNSEALED_LIMIT:
+        faults.append(f"audit: {seen.audit.unsealed} events are not sealed")
+    return tuple(faults)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (any value of a status)
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _seconds(length: timedelta) -> float:
+    return round(length.total_seconds(), 1)
