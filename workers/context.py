@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dicom.associate import Requestor
+from dicom.associate import DEFAULT_TIMEOUTS, Requestor, Timeouts
 from service import jobs
 from service.db.engine import Database
 from workers.heartbeat import Pulse
@@ -39,6 +39,7 @@ class WorkerContext:
     ring_deliver: "Callable[[Sequence[UUID]], None]"
     clock: Callable[[], datetime]
     software_version: str
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
 
     @property
     def lease(self) -> timedelta:
@@ -53,7 +54,7 @@ class WorkerContext:
     @property
     def requestor(self) -> Requestor:
         """Our side of an association with the archive."""
-        return Requestor(self.settings.listener_ae_title)
+        return Requestor(self.settings.listener_ae_title, self.timeouts)
 
     @property
     def pulse(self) -> Pulse:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from dicom import query, send
 from dicom.errors import AssociationFailed
-from models.vocabulary import BundleUse
 from service import audit, deliveries, jobs, sources
 from service.errors import NothingToDeliver
 from service.values import JobFacts, JobState
@@ -72,7 +71,7 @@ class Delivery:
         with self._context.database.begin() as session:
             record = sources.record_of(session, self._job.job_id)
         # Decided anew each time: an override may be taken back while a delivery is retried.
-        use = BundleUse(encoding.use_in(record.summary))
+        use = encoding.use_in(record.summary)
         route = destination.decide(use, self._context.settings)
         if route.kind is RouteKind.SHADOW or route.to is None:
             self._keep_back(route)

@@ -10,6 +10,7 @@ from PIL import Image
 from dicom import results
 from dicom.drafts import ResultContext, use_of
 from models import pictures, summary
+from models.vocabulary import BundleUse
 from workers import destination, files
 from workers.trail import identity
 
@@ -89,9 +90,12 @@ def encode(order: Order, context: "WorkerContext") -> Encoded:
     return Encoded(kept, words, _bundle(order), seconds)
 
 
-def use_in(words: "Mapping[str, Any]") -> str:
-    """Return the use that a job's summary names, the most restricted when it names none."""
-    return str(words.get("use", "demo"))
+def use_in(words: "Mapping[str, Any]") -> BundleUse:
+    """Return the use that a job's summary names; one that names none is held to be a demo."""
+    try:
+        return BundleUse(words.get("use"))
+    except ValueError:
+        return BundleUse.DEMO
 
 
 def turned_away(rejected: "tuple[Rejected, ...]") -> list[dict[str, str]]:

@@ -1,0 +1,130 @@
+"""A small hospital for tests of the worker's steps: a clock to turn, jobs in any state."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from kept_results import SOP_CLASSES, keep
+from rows import NOW, QUIET, a_queued_job, claimed
+from sqlalchemy import select
+
+from dicom import uids
+from dicom.associate import Timeouts
+from dicom.values import InstanceRef, KeptResult, PacsNode, ResultKind
+from models.fakes import FakeEye
+from models.protocols import Eye
+from service import jobs
+from service.db.engine import Database
+from service.db.tables import AuditEventRow, DeliveryRow, JobRow, ResultRow
+from service.settings import Settings
+from service.values import Job, JobFacts, JobState
+from workers.context import WorkerContext
+
+HASTY = Timeouts(connect_s=1, acse_s=1, dimse_s=2, network_s=2)
+
+
+@dataclass
+class Clock:
+    """Stands still until it is turned."""
+
+    now: datetime = NOW + QUIET
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Ward:
+    """One installation: its database, its folder, its clock, its bells."""
+
+    database: Database
+    home: Path
+    clock: Clock = field(default_factory=Clock)
+    eye: Callable[[], Eye] = FakeEye
+    rung: list[UUID] = field(default_factory=list)
+
+    def context(
+        self, pacs: PacsNode | None = None, *, owner: str = "worker-1", **settings: object
+    ) -> WorkerContext:
+        """Return the context of one worker process."""
+        values = {"home": self.home, "pacs": pacs, **settings}
+        return WorkerContext(
+            settings=Settings.model_validate(values),
+            database=self.database,
+            owner=owner,
+            eye=self.eye,
+            ring_deliver=self._ring,
+            clock=self.clock,
+            software_version="0.0.test",
+            timeouts=HASTY,
+        )
+
+    def an_encoded_job(
+        self, *kinds: ResultKind, study: str = "1.2.3", use: str = "demo"
+    ) -> tuple[Job, tuple[KeptResult, ...]]:
+        """Return a job whose results lie on disk and wait for delivery."""
+        queued = a_queued_job(self.database, self.home / "spool", study=study, now=self.clock.now)
+        self.clock.turn(QUIET.total_seconds())
+        ((job, fence),) = claimed(self.database, now=self.clock.now)
+        assert job.job_id == queued.job_id
+        root = self.home / "results"
+        kept = tuple(
+            keep(
+                root / str(job.job_id) / "1",
+                InstanceRef(
+                    study,
+                    uids.for_series(job.job_id, kind),
+                    SOP_CLASSES[kind],
+                    uids.for_result(job.job_id, kind, 1),
+                ),
+                kind,
+            )
+            for kind in kinds or tuple(ResultKind)
+        )
+        with self.database.begin() as session:
+            jobs.keep_results(session, fence, kept, root)
+            facts = JobFacts(summary={"use": use, "films": []})
+            encoded = jobs.move(session, fence, JobState.ENCODED, self.clock.now, facts)
+        return encoded, kept
+
+    def job(self, job: Job) -> JobRow:
+        """Return the job's row as it is now."""
+        with self.database.begin() as session:
+            return session.get_one(JobRow, job.job_id)
+
+    def state(self, job: Job) -> JobState:
+        """Return the job's state as it is now."""
+        return JobState(self.job(job).state)
+
+    def delay_s(self, job: Job) -> float:
+        """Return after how many seconds the job is due again."""
+        return (self.job(job).next_attempt_at - self.clock.now).total_seconds()
+
+    def events(self, job: Job) -> list[str]:
+        """Return the types of the job's audit events, oldest first."""
+        with self.database.begin() as session:
+            asked = select(AuditEventRow.event_type).where(AuditEventRow.job_id == job.job_id)
+            return list(session.scalars(asked.order_by(AuditEventRow.id)))
+
+    def answers(self, job: Job) -> dict[ResultKind, DeliveryRow]:
+        """Return what the archive answered, by kind."""
+        with self.database.begin() as session:
+            found = session.execute(
+                select(ResultRow.kind, DeliveryRow)
+                .join(DeliveryRow, DeliveryRow.result_id == ResultRow.id)
+                .where(ResultRow.job_id == job.job_id)
+            )
+            return {ResultKind(kind): row for kind, row in found}
+
+    def _ring(self, job_ids: Sequence[UUID]) -> None:
+        self.rung.extend(job_ids)
+
+
+def renamed(context: WorkerContext, owner: str) -> WorkerContext:
+    """Return the same context for another worker process."""
+    return replace(context, owner=owner)
