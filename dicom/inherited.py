@@ -9,6 +9,7 @@ from typing import Final
 
 from pydicom import Dataset, config
 from pydicom.datadict import tag_for_keyword
+from pydicom.errors import BytesLengthException
 
 from dicom import quiet
 from dicom.errors import EncodingFailed
@@ -115,8 +116,8 @@ def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
         return
     try:
         element = copy.deepcopy(source[tag])
-    except (ValueError, TypeError, OverflowError):
-        # A number that is none (a weight of "n/a"): the attribute is useless, the draft is not.
+    except (ValueError, TypeError, OverflowError, NotImplementedError, BytesLengthException):
+        # Three bytes where a number has two: the attribute is useless, the draft is not.
         if keyword in IDENTITY:
             raise EncodingFailed(f"{keyword} of the film cannot be read") from None
         return

@@ -21,8 +21,9 @@ from dicom.sr.film import StepKey
 from dicom.sr.items import DRAFT_LINE
 from dicom.values import ResultKind
 from dicom.words import shortened
+from models.pictures import overlay
 from models.rationale.crops import crop
-from models.values import PixelBox, VisualStep
+from models.values import VisualStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from dicom.drafts import FilmDraft, ResultContext
     from dicom.values import InstanceRef, ResultInstance
+    from models.values import PixelBox
 
 CROP_SIZES_PX: Final = (512, 384, 256)
 """Longest side of a crop; the smaller ones are tried when the set would outgrow the film."""
@@ -39,6 +41,10 @@ NOTE_LEFT_OUT: Final = (
     "Pictures were left out: the result set would have been larger than the film."
 )
 ST_MAX: Final = 1024
+SMALLEST_SIDE_PX: Final = 40
+MARGIN_PX: Final = 5
+TEXT_PX: Final = (11, 20)
+AMBER: Final = (255, 210, 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,10 @@ def _instance(
 ) -> "ResultInstance":
     drafts, context = study
     draft = drafts[picture.film]
-    pixels = stamped(_pixels(draft, picture, size_px))
     kind = ResultKind.PICTURES
     film = envelope.stand_in(draft)
     ds = SCImage(
-        pixel_array=pixels,
+        pixel_array=_pixels(draft, picture, size_px),
         photometric_interpretation="YBR_RCT",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -145,25 +150,11 @@ def _describe(ds: Dataset, draft: "FilmDraft", picture: Picture) -> None:
 
 
 def _pixels(draft: "FilmDraft", picture: Picture, size_px: int) -> "NDArray[np.uint8]":
-    """Return one picture, ``(rows, columns, 3)`` uint8, without its stamp."""
+    """Return one picture, ``(rows, columns, 3)`` uint8; both kinds say what they are."""
     image = draft.analysis.image
     if picture.box is None:
-        return overview(draft, size_px * OVERVIEW_FACTOR)
-    return _coloured(crop(image, picture.box, size_px))
-
-
-def overview(draft: "FilmDraft", size_px: int) -> "NDArray[np.uint8]":
-    """Return the film with the boxes of its findings drawn, ``(rows, columns, 3)``."""
-    image = draft.analysis.image
-    whole = PixelBox(0.0, 0.0, float(image.columns), float(image.rows))
-    picture = Image.fromarray(_coloured(crop(image, whole, size_px)))
-    scale = picture.width / image.columns
-    pen = ImageDraw.Draw(picture)
-    for finding in draft.analysis.findings:
-        for box in finding.boxes:
-            corners = [one * scale for one in (box.x_min, box.y_min, box.x_max, box.y_max)]
-            pen.rectangle(corners, outline=(230, 50, 50), width=2)
-    return np.array(picture)
+        return overlay(draft.analysis, size_px * OVERVIEW_FACTOR)
+    return stamped(_coloured(crop(image, picture.box, size_px)))
 
 
 def _coloured(grey: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
@@ -171,14 +162,15 @@ def _coloured(grey: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
 
 
 def stamped(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """Return the picture on a dark band that says "AI DRAFT, not verified"."""
+    """Return the picture over a dark band that says "AI DRAFT, not verified"."""
     height, width = pixels.shape[:2]
-    text_size = max(11, min(20, width // 18))
-    band = text_size + 8
-    # The words must fit, however narrow the crop.
-    font = ImageFont.load_default(text_size)
-    needed = int(font.getlength(DRAFT_LINE)) + 12
-    sheet = Image.new("RGB", (max(width, needed), height + band), (0, 0, 0))
+    text_px = max(TEXT_PX[0], min(TEXT_PX[1], width // 18))
+    font = ImageFont.load_default(text_px)
+    # However narrow the crop, the words must fit; JPEG 2000 needs a few pixels of its own.
+    sheet_width = max(width, int(font.getlength(DRAFT_LINE)) + 2 * MARGIN_PX)
+    sheet_height = max(height + text_px + 2 * MARGIN_PX, SMALLEST_SIDE_PX)
+    sheet = Image.new("RGB", (sheet_width, sheet_height))
     sheet.paste(Image.fromarray(pixels), (0, 0))
-    ImageDraw.Draw(sheet).text((6, height + 3), DRAFT_LINE, fill=(255, 210, 80), font=font)
+    place = (MARGIN_PX, sheet_height - text_px - MARGIN_PX)
+    ImageDraw.Draw(sheet).text(place, DRAFT_LINE, fill=AMBER, font=font)
     return np.array(sheet)

@@ -6,6 +6,8 @@ Same input, same bytes: nothing here asks for the time or draws a random UID.
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pydicom.errors import BytesLengthException
+
 from dicom import pictures, seg
 from dicom.drafts import FilmDraft, ResultContext
 from dicom.errors import EncodingFailed, InvalidUid
@@ -27,6 +29,7 @@ _CANNOT_ENCODE = (
     AttributeError,
     IndexError,
     OverflowError,
+    BytesLengthException,
     InvalidUid,
 )
 """What highdicom and pydicom raise for content they cannot encode."""

@@ -263,3 +263,13 @@ CONTEXT = ResultContext(
     predecessors=(),
     software_version="0.1.0",
 )
+
+
+def with_analysis(draft: FilmDraft, **changed: Any) -> FilmDraft:
+    """Return the draft with other parts of its analysis."""
+    return replace(draft, analysis=replace(draft.analysis, **changed))
+
+
+def with_image(draft: FilmDraft, **changed: Any) -> FilmDraft:
+    """Return the draft with other properties of its picture."""
+    return with_analysis(draft, image=replace(draft.analysis.image, **changed))
