@@ -1,0 +1,34 @@
+"""The arithmetic of the audit chain: an event as bytes, and a link over the one before."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.db.tables import AuditEventRow
+
+GENESIS = "0" * 64
+"""What the first link hangs on."""
+
+
+def fields(event: "AuditEventRow") -> dict[str, Any]:
+    """Return an event as plain JSON values, each in one way only."""
+    return {
+        "id": event.id,
+        "event_type": event.event_type,
+        "event_action_code": event.event_action_code,
+        "event_outcome_indicator": event.event_outcome_indicator,
+        "event_date_time": event.event_date_time.isoformat(timespec="microseconds"),
+        "user_id": event.user_id,
+        "study_instance_uid": event.study_instance_uid,
+        "sop_instance_uid": event.sop_instance_uid,
+        "job_id": str(event.job_id) if event.job_id else None,
+        "duration_ms": event.duration_ms,
+        "detail": event.detail,
+    }
+
+
+def link(previous_sha256: str, event: "AuditEventRow") -> str:
+    """Return the SHA-256 over the previous link and the event, as read from the database."""
+    canonical = json.dumps(fields(event), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{previous_sha256}\n{canonical}".encode()).hexdigest()

@@ -1,0 +1,89 @@
+"""The sealed heads, outside the database: one JSON line for every batch of the sealer.
+
+Whoever can change the database still cannot make it agree with this file. Keep it where the
+database's administrator cannot write, or copy it there: the last line that left the house is what
+proves everything before it.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from service.files import OWNER_ONLY, private_folder, sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of one sealed batch: the links from ``first`` to ``position``."""
+
+    first: int
+    position: int
+    chain_sha256: str
+    sealed_at: str
+
+
+def read(path: "Path") -> tuple[Head, ...]:
+    """Return all heads, oldest first; none when there is no file.
+
+    A last line without its end was never finished (a power cut) and does not count.
+
+    Raises
+    ------
+    ValueError
+        If a finished line is not a head.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    lines = content.splitlines(keepends=True)
+    try:
+        return tuple(Head(**json.loads(line)) for line in lines if line.endswith(b"\n"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} holds a line that is not a sealed head") from error
+
+
+def last(path: "Path") -> Head | None:
+    """Return the newest head, reading the end of the file only."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4096))
+            lines = file.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    finished = [line for line in lines if line.endswith(b"\n")]
+    try:
+        return Head(**json.loads(finished[-1])) if finished else None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} ends in a line that is not a sealed head") from error
+
+
+def begin(path: "Path") -> None:
+    """Make an empty file, if there is none, for a trail that has nothing sealed yet."""
+    private_folder(path.parent)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY))
+    sync_folder(path.parent)
+
+
+def append(path: "Path", head: Head) -> None:
+    """Add a head; it is on the disk when this returns."""
+    begin(path)
+    with path.open("r+b") as file:
+        _drop_unfinished(file.fileno())
+        file.seek(0, os.SEEK_END)
+        file.write(json.dumps(asdict(head), separators=(",", ":")).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _drop_unfinished(descriptor: int) -> None:
+    """Cut off a last line that a power cut left without its end."""
+    size = os.fstat(descriptor).st_size
+    end = os.pread(descriptor, min(size, 4096), max(0, size - 4096))
+    if end and not end.endswith(b"\n"):
+        os.ftruncate(descriptor, size - len(end) + end.rfind(b"\n") + 1)

@@ -1,0 +1,181 @@
+"""Find out whether the audit trail is what was once sealed, and say what is not."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+
+from service import chain, heads
+from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from service.db.engine import Database
+    from service.heads import Head
+
+UNSEALED_AFTER = timedelta(seconds=60)
+"""An event older than this should long be sealed."""
+
+FAULTS_MAX = 1000
+READ_AT_ONCE = 5000
+TRIGGERS = ("audit_events_append_only", "audit_seals_append_only")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFault:
+    """One thing that is not as it was: a code for counting, words for the auditor."""
+
+    code: str
+    words: str
+    event_id: int | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What a verification saw. ``proven`` is the last link that the file of heads speaks for."""
+
+    events: int
+    sealed: int
+    pending: int
+    proven: int
+    faults: tuple[AuditFault, ...]
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nothing was found."""
+        return not self.faults
+
+
+def verify(database: "Database", heads_path: "Path", now: "datetime") -> AuditReport:
+    """Check every link, every event, the file of heads and the triggers.
+
+    It reads one snapshot, so it may run beside everything else. The first thousand faults are
+    listed.
+    """
+    proven: Sequence[Head] = ()
+    faults: list[AuditFault] = []
+    try:
+        proven = heads.read(heads_path)
+    except ValueError as error:
+        faults.append(AuditFault("HEADS_UNREADABLE", str(error)))
+    with database.begin() as session:
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        walk = _Walk({head.position: head for head in proven})
+        faults += walk.run(session)
+        faults += _heads_faults(proven, walk.last_position)
+        faults += _unsealed_faults(session, now)
+        faults += _trigger_faults(session)
+        return AuditReport(
+            events=session.scalar(select(func.count()).select_from(AuditEventRow)) or 0,
+            sealed=walk.sealed,
+            pending=session.scalar(select(func.count()).select_from(AuditPendingRow)) or 0,
+            proven=proven[-1].position if proven else 0,
+            faults=tuple(faults[:FAULTS_MAX]),
+        )
+
+
+class _Walk:
+    """Walks the chain once, in order."""
+
+    def __init__(self, heads_by_position: "Mapping[int, Head]") -> None:
+        self._heads = heads_by_position
+        self.sealed = 0
+        self.last_position = 0
+
+    def run(self, session: "Session") -> "Iterator[AuditFault]":
+        rows = session.execute(
+            select(AuditSealRow, AuditEventRow)
+            .outerjoin(AuditEventRow, AuditEventRow.id == AuditSealRow.event_id)
+            .order_by(AuditSealRow.position)
+            .execution_options(yield_per=READ_AT_ONCE)
+        )
+        previous = chain.GENESIS
+        for seal, event in rows:
+            yield from self._link_faults(seal, event, previous)
+            previous = seal.chain_sha256
+            self.sealed += 1
+            self.last_position = seal.position
+            session.expunge(seal)
+            if event is not None:
+                session.expunge(event)
+
+    def _link_faults(
+        self, seal: AuditSealRow, event: AuditEventRow | None, previous: str
+    ) -> "Iterator[AuditFault]":
+        where = {"event_id": seal.event_id, "position": seal.position}
+        if seal.position != self.last_position + 1:
+            words = f"links {self.last_position + 1} to {seal.position - 1} were removed"
+            yield AuditFault("LINK_MISSING", words, **where)
+        elif event is None:
+            yield AuditFault("EVENT_MISSING", f"event {seal.event_id} was removed", **where)
+        elif chain.link(previous, event) != seal.chain_sha256:
+            words = f"event {seal.event_id}, or its link, is not what was sealed"
+            yield AuditFault("EVENT_CHANGED", words, **where)
+        head = self._heads.get(seal.position)
+        if head is not None and head.chain_sha256 != seal.chain_sha256:
+            words = f"link {seal.position} is not the one proven outside: the chain was made anew"
+            yield AuditFault("CHAIN_REWRITTEN", words, **where)
+
+
+def _heads_faults(proven: "Sequence[Head]", last_position: int) -> "Iterator[AuditFault]":
+    expected = 1
+    for head in proven:
+        if head.first != expected:
+            words = f"the file of heads does not speak for links {expected} to {head.first - 1}"
+            yield AuditFault("HEADS_GAP", words, position=head.first)
+        expected = head.position + 1
+    if proven and proven[-1].position > last_position:
+        words = f"links {last_position + 1} to {proven[-1].position} were sealed and are gone"
+        yield AuditFault("TAIL_CUT", words, position=proven[-1].position)
+    if not proven and last_position:
+        yield AuditFault("HEADS_MISSING", "there is no file of heads: nothing is proven")
+
+
+def _unsealed_faults(session: "Session", now: "datetime") -> "Iterator[AuditFault]":
+    unsealed = (
+        select(func.count(), func.min(AuditEventRow.id))
+        .outerjoin(AuditSealRow, AuditSealRow.event_id == AuditEventRow.id)
+        .outerjoin(AuditPendingRow, AuditPendingRow.event_id == AuditEventRow.id)
+        .where(AuditSealRow.event_id.is_(None))
+    )
+    count, first = session.execute(unsealed.where(AuditPendingRow.event_id.is_(None))).one()
+    if count:
+        words = f"{count} events came in behind the sealer's back, or were unsealed"
+        yield AuditFault("NEVER_SEALED", words, event_id=first)
+    late = unsealed.where(
+        AuditPendingRow.event_id.is_not(None),
+        AuditEventRow.event_date_time < now - UNSEALED_AFTER,
+    )
+    count, first = session.execute(late).one()
+    if count:
+        words = f"{count} events wait to be sealed: is the sweep running?"
+        yield AuditFault("BACKLOG", words, event_id=first)
+    orphans = (
+        select(func.count(), func.min(AuditPendingRow.event_id))
+        .outerjoin(AuditEventRow, AuditEventRow.id == AuditPendingRow.event_id)
+        .where(AuditEventRow.id.is_(None))
+    )
+    count, first = session.execute(orphans).one()
+    if count:
+        words = f"{count} events were removed before they were sealed"
+        yield AuditFault("EVENT_MISSING", words, event_id=first)
+
+
+def _trigger_faults(session: "Session") -> "Iterator[AuditFault]":
+    enabled = set(
+        session.scalars(
+            text("SELECT tgname FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled = 'O'"),
+            {"names": list(TRIGGERS)},
+        )
+    )
+    for name in TRIGGERS:
+        if name not in enabled:
+            yield AuditFault("TRIGGER_OFF", f"the trigger {name} is switched off or gone")
