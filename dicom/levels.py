@@ -193,7 +193,7 @@ def _is_inverted(ds: "Dataset") -> bool:
 
 
 def _is_signed(ds: "Dataset") -> bool:
-    return ds.get("PixelRepresentation") == 1
+    return bool(ds.get("PixelRepresentation") == 1)
 
 
 def _first(ds: "Dataset", keyword: str) -> float | None:

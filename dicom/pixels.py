@@ -81,7 +81,7 @@ def read_with_remarks(path: "Path") -> ReadFilm:
         the header says.
     """
     instance = header.read(path)
-    ds = _data_set(path, instance.transfer_syntax_uid)
+    ds = read_data_set(path, instance.transfer_syntax_uid)
     try:
         with quiet.reading():
             stored, void = _stored(ds, instance.transfer_syntax_uid)
@@ -111,7 +111,7 @@ def stored_values(path: "Path") -> "NDArray[np.int32]":
         As :func:`read_with_remarks`.
     """
     transfer_syntax_uid = header.read(path).transfer_syntax_uid
-    ds = _data_set(path, transfer_syntax_uid)
+    ds = read_data_set(path, transfer_syntax_uid)
     try:
         with quiet.reading():
             return _stored(ds, transfer_syntax_uid)[0]
