@@ -121,7 +121,16 @@ def stored_values(path: "Path") -> "NDArray[np.int32]":
         raise UnsupportedPixelData(f"pixels cannot be decoded: {type(error).__name__}") from None
 
 
-def _data_set(path: "Path", transfer_syntax_uid: str) -> "Dataset":
+def read_data_set(path: "Path", transfer_syntax_uid: str) -> "Dataset":
+    """Return the whole data set of a Part 10 file, inflated no further than a film can be.
+
+    Raises
+    ------
+    UndecodableInstance
+        If the file is not a data set.
+    UnsupportedPixelData
+        If it is larger than a film can be.
+    """
     if path.stat().st_size > _FILE_BYTES_MAX:
         raise UnsupportedPixelData("a file too large for a film")
     try:

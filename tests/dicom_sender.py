@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from dicom import film, receive
+from dicom import receive
 from dicom.notices import AssociationNotice, NoticeKind
 from dicom.values import ReceivedInstance
 
@@ -64,12 +63,6 @@ def listening(root: Path, office: Office, **changes: object) -> Iterator[receive
         yield listener
     finally:
         listener.stop(grace_s=0.2)
-
-
-def a_film(seed: str, rows: int = 64, columns: int = 48, **changes: object) -> Dataset:
-    """Return a small CR film of noise."""
-    pixels = np.random.default_rng(7).integers(0, 65536, (rows, columns), dtype=np.uint16)
-    return film.from_pixels(pixels, film.FilmDescription(seed, **changes))  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import pytest
 from dicom_sender import (
     STORESCU,
     Office,
-    a_film,
     association,
     bare_connection,
     eventually,
@@ -22,6 +21,7 @@ from dicom_sender import (
     store,
     storescu,
 )
+from film_builders import a_film
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE

@@ -5,13 +5,13 @@ import pytest
 from dicom_sender import (
     STORESCU,
     Office,
-    a_film,
     association,
     bare_connection,
     listening,
     store,
     storescu,
 )
+from film_builders import a_film
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ImplicitVRLittleEndian
