@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 DARK: "Colour" = (12, 14, 18)
 LIGHT: "Colour" = (235, 238, 242)
 _LEAST_FONT = 10  # px; smaller cannot be read
-_FONT_SHARE = 1 / 62  # of the film's longer side
 _DASH = (9, 6)  # px drawn, px left out
 
 
@@ -35,21 +34,12 @@ class Canvas:
 
     image: "ChestImage"
     scale: float
+    font_px: int = 14
     picture: Image.Image = field(init=False)
     _labels: list[tuple[float, float, float, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.picture = _scaled(self.image, self.scale)
-
-    @property
-    def font_px(self) -> int:
-        """Height of the letters, px of the picture."""
-        return self.font_for(max(self.picture.size))
-
-    @staticmethod
-    def font_for(longer_side: float) -> int:
-        """Height of the letters on a film drawn ``longer_side`` px long."""
-        return max(_LEAST_FONT, round(longer_side * _FONT_SHARE))
 
     @property
     def line_px(self) -> int:
@@ -111,13 +101,13 @@ class Canvas:
             position, text, font=font, fill=colour, anchor=anchor, stroke_width=2, stroke_fill=DARK
         )
 
-    def with_footer(self, lines: "Sequence[tuple[str, Colour]]") -> Image.Image:
-        """Return the picture with lines of text below it."""
-        wrapped = wrap(lines, self.picture.size[0], self.font_px)
+    def with_footer(self, lines: "Sequence[tuple[str, Colour]]", width: int) -> Image.Image:
+        """Return the picture, in the middle of ``width`` px, with lines of text below it."""
+        wrapped = wrap(lines, width, self.font_px)
         step = line_height(self.font_px)
-        width, height = self.picture.size
-        whole = Image.new("RGB", (width, height + step * len(wrapped) + step // 2), DARK)
-        whole.paste(self.picture, (0, 0))
+        height = self.picture.size[1]
+        whole = Image.new("RGB", (width, height + footer_height(wrapped, self.font_px)), DARK)
+        whole.paste(self.picture, ((width - self.picture.size[0]) // 2, 0))
         draw = ImageDraw.Draw(whole)
         font = ImageFont.load_default(self.font_px)
         for number, (text, colour) in enumerate(wrapped):
@@ -160,6 +150,12 @@ class Canvas:
 def line_height(font_px: int) -> int:
     """Distance between lines of text, px."""
     return round(font_px * 1.35)
+
+
+def footer_height(wrapped: "Sequence[tuple[str, Colour]]", font_px: int) -> int:
+    """Height of a footer with these lines, px."""
+    step = line_height(font_px)
+    return step * len(wrapped) + step // 2
 
 
 def wrap(

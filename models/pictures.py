@@ -3,11 +3,12 @@
 No patient data: only the film's pixels, what was seen on it, and "AI DRAFT, not verified".
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.canvas import LIGHT, Canvas, line_height, wrap
+from models.canvas import LIGHT, Canvas, footer_height, wrap
 from models.grounding import VISIBLE_FROM, Regions
 from models.ontology import places
 from models.report import technique
@@ -49,6 +50,9 @@ _GROUP_COLOUR = {
 _SHORT = {Observation.ENLARGED_CARDIAC_SILHOUETTE: "enlarged heart"}
 _POSITIVE = (Presence.PRESENT, Presence.UNCERTAIN)
 _PASSES = 4  # the footer's height depends on the width, which depends on the footer's height
+_LEAST_FONT = 10  # px; smaller cannot be read
+_FONT_SHARE = 1 / 70  # height of the letters over the size of the picture
+_LEAST_WIDTH = 0.75  # of the size: a footer is never narrower than this
 
 
 def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
@@ -58,7 +62,8 @@ def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
     measured.
     """
     lines = _footer(analysis)
-    canvas = Canvas(analysis.image, _fitting_scale(analysis.image, lines, size))
+    layout = _layout(analysis.image, lines, size)
+    canvas = Canvas(analysis.image, layout.scale, layout.font_px)
     by_id = {finding.finding_id: finding for finding in analysis.findings}
     for mask in analysis.masks:
         if mask.organ is not None:
@@ -69,7 +74,7 @@ def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
     for finding in analysis.findings:
         _draw(canvas, finding)
     _mark_sides(canvas, analysis)
-    return np.asarray(canvas.with_footer(lines))
+    return np.asarray(canvas.with_footer(lines, layout.width))
 
 
 def regions_overlay(
@@ -77,13 +82,14 @@ def regions_overlay(
 ) -> "NDArray[np.uint8]":
     """Draw the boxes of all regions with their names; dashed where the eye does not believe it."""
     lines = [(f"{BANNER}. Regions found, by group; dashed: not believed to be visible.", _AMBER)]
-    canvas = Canvas(image, _fitting_scale(image, lines, size))
+    layout = _layout(image, lines, size)
+    canvas = Canvas(image, layout.scale, layout.font_px)
     for region in sorted(regions, key=lambda region: -region.box.area):
         colour = _region_colour(region)
         canvas.frame(region.box, colour, dashed=region.score < VISIBLE_FROM)
     for region in sorted(regions, key=lambda region: region.box.area):
         canvas.label(region.structure.value, region.box, _region_colour(region), share=0.8)
-    return np.asarray(canvas.with_footer(lines))
+    return np.asarray(canvas.with_footer(lines, layout.width))
 
 
 def _draw(canvas: Canvas, finding: "Finding") -> None:
@@ -149,13 +155,25 @@ def _region_colour(region: "AnatomyRegion") -> "Colour":
     return _GREY
 
 
-def _fitting_scale(image: "ChestImage", lines: "Sequence[tuple[str, Colour]]", size: int) -> float:
-    """Picture pixels per film pixel, such that film and footer fit a square of ``size``."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Film and footer in a square: picture pixels per film pixel, width of all, letters."""
+
+    scale: float
+    width: int
+    font_px: int
+
+
+def _layout(image: "ChestImage", lines: "Sequence[tuple[str, Colour]]", size: int) -> _Layout:
+    """Fit film and footer into a square of ``size`` px.
+
+    The footer may be wider than a narrow film, or its lines would grow longer than the film.
+    """
+    font_px = max(_LEAST_FONT, round(size * _FONT_SHARE))
     scale = size / max(image.rows, image.columns)
+    width = size
     for _ in range(_PASSES):
-        canvas_px = max(image.rows, image.columns) * scale
-        font_px = Canvas.font_for(canvas_px)
-        count = len(wrap(lines, round(image.columns * scale), font_px))
-        footer = line_height(font_px) * count + line_height(font_px) // 2
+        width = min(size, max(round(image.columns * scale), round(_LEAST_WIDTH * size)))
+        footer = footer_height(wrap(lines, width, font_px), font_px)
         scale = min(scale, (size - footer) / image.rows)
-    return scale
+    return _Layout(scale, width, font_px)

@@ -69,10 +69,15 @@ def conclude(
     stages = _Stages({"look": look_seconds})
     judged = _judge(image, sight, eye, stages)
     draft, held = _word(judged, stages)
-    drawn = judged.seen.drawn
     masks: tuple[FindingMask, ...] = stages.run(
         "masks",
-        lambda: film.leaving(drawn, draft.findings, judged.parts, image.pixels.shape),
+        lambda: film.leaving(
+            judged.seen.drawn,
+            draft.findings,
+            judged.parts,
+            image.pixels.shape,
+            sides_known=judged.seen.technique.sides_known,
+        ),
         instead=(),
     )
     return Analysis(

@@ -172,6 +172,7 @@ def _unsided(finding: "Finding", *, on_both: bool) -> "Finding":
         )
         return replace(finding, side=None, structures=structures, reason=reason)
     if finding.presence in _POSITIVE:
+        reason = reason or "the sides are in doubt"
         return replace(
             finding, presence=Presence.UNCERTAIN, side=None, structures=(), reason=reason
         )

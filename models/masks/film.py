@@ -104,12 +104,19 @@ def leaving(
     findings: "Sequence[Finding]",
     parts: "Mapping[str, tuple[blobs.Blob, ...]]",
     shape: tuple[int, ...],
+    *,
+    sides_known: bool = True,
 ) -> tuple[FindingMask, ...]:
     """Organs first, then each finding that is still localised after the gates.
 
-    ``parts`` holds the blobs of a finding by its id.
+    ``parts`` holds the blobs of a finding by its id. Where the sides are in doubt no mask is
+    called a right or a left lung.
     """
-    result = [FindingMask(mask, name.value, organ=name) for name, mask in drawn.organs.items()]
+    result = [
+        FindingMask(mask, name.value, organ=name)
+        for name, mask in drawn.organs.items()
+        if sides_known or name is MaskName.HEART
+    ]
     for finding in findings:
         kept = parts.get(finding.finding_id, ())
         if finding.presence in _LOCALISED and finding.boxes and kept:

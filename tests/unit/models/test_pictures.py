@@ -1,0 +1,121 @@
+"""Pictures a reader sees: complete, of the asked size, and the film under the lines."""
+
+import numpy as np
+import pytest
+from films import a_film
+from PIL import Image
+
+from models import pictures, pipeline
+from models.canvas import Canvas, wrap
+from models.fakes import FakeEye, Planted
+from models.values import Analysis, ChestImage, PixelBox
+from models.vocabulary import AnatomicStructure, Observation
+
+GREEN = (0, 255, 0)
+
+
+def a_draft(eye: FakeEye | None = None, image: ChestImage | None = None) -> Analysis:
+    eye = eye or FakeEye(
+        cardiothoracic_ratio=0.6,
+        planted=(
+            Planted(Observation.MASS, (0.3, 0.4)),
+            Planted(Observation.PLEURAL_EFFUSION, (0.8, 0.7), probability=0.5),
+        ),
+    )
+    result = pipeline.analyse(image or a_film(), eye)
+    assert isinstance(result, Analysis)
+    return result
+
+
+def coloured(picture: np.ndarray) -> np.ndarray:
+    """Where a picture is not grey."""
+    return np.asarray(picture.max(axis=2).astype(int) - picture.min(axis=2) > 40)
+
+
+@pytest.mark.parametrize("shape", [(300, 260), (200, 500), (1200, 500)])
+@pytest.mark.parametrize("size", [512, 1024])
+def test_an_overlay_is_rgb_and_no_longer_than_asked(shape: tuple[int, int], size: int) -> None:
+    picture = pictures.overlay(a_draft(image=a_film(*shape)), size)
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
+    assert picture.shape[2] == 3
+    assert max(picture.shape) <= size
+    assert max(picture.shape) > 0.6 * size
+
+
+def test_an_overlay_draws_where_the_finding_is() -> None:
+    analysis = a_draft(FakeEye(planted=(Planted(Observation.MASS, (0.3, 0.4), (0.06, 0.05)),)))
+    plain = a_draft(FakeEye())
+    size = 800
+    drawn, empty = pictures.overlay(analysis, size), pictures.overlay(plain, size)
+    assert not np.array_equal(drawn, empty)
+    layout = pictures._layout(analysis.image, pictures._footer(analysis), size)
+    margin = (layout.width - round(260 * layout.scale)) // 2
+    top = int((0.4 - 0.05) * 300 * layout.scale)
+    left = margin + int((0.3 - 0.06) * 260 * layout.scale)
+    assert coloured(drawn[top - 3 : top + 4, left : left + 20]).any()
+
+
+def test_the_same_draft_gives_the_same_picture() -> None:
+    analysis = a_draft()
+    assert np.array_equal(pictures.overlay(analysis), pictures.overlay(analysis))
+
+
+def test_a_draft_in_doubt_of_its_sides_is_drawn_too() -> None:
+    mirrored, plain = a_draft(FakeEye(mirrored=0.9)), a_draft(FakeEye())
+    shown, usual = pictures.overlay(mirrored, 600), pictures.overlay(plain, 600)
+    assert shown.shape != usual.shape or not np.array_equal(shown, usual)
+
+
+@pytest.mark.parametrize("orientation", [("R", "F"), ("F", "R"), None])
+def test_any_orientation_is_drawn(orientation: tuple[str, str] | None) -> None:
+    picture = pictures.overlay(a_draft(image=a_film(patient_orientation=orientation)), 512)
+    assert picture.any()
+
+
+def test_regions_are_drawn_with_dashes_where_they_are_not_believed() -> None:
+    film = a_film()
+    sure, unsure = (
+        FakeEye(unseen=names).look((film,))[0].regions
+        for names in (frozenset[AnatomicStructure](), frozenset(AnatomicStructure))
+    )
+    solid = coloured(pictures.regions_overlay(film, sure, 700)).sum()
+    dashed = coloured(pictures.regions_overlay(film, unsure, 700)).sum()
+    assert 0 < dashed < solid
+
+
+def test_a_label_stays_on_the_film_and_off_other_labels() -> None:
+    canvas = Canvas(a_film(), 2.0)
+    for _ in range(3):
+        canvas.label("a long label at the edge", PixelBox(240, 0, 260, 8), GREEN)
+    for x0, y0, x1, y1 in canvas._labels:
+        assert 0 <= x0 < x1 <= canvas.picture.size[0]
+        assert 0 <= y0 < y1 <= canvas.picture.size[1]
+    (_, a0, _, a1), (_, b0, _, _), _ = sorted(canvas._labels, key=lambda place: place[1])
+    assert b0 >= a1 or a0 == b0
+
+
+def test_text_is_broken_at_spaces_and_none_of_it_is_lost() -> None:
+    text = "one two three four five six seven"
+    lines = wrap([(text, GREEN)], 80, 12)
+    assert len(lines) > 1
+    assert " ".join(line for line, _ in lines) == text
+
+
+def test_the_footer_holds_the_banner_below_the_film() -> None:
+    analysis = a_draft(FakeEye())
+    picture = pictures.overlay(analysis, 900)
+    layout = pictures._layout(analysis.image, pictures._footer(analysis), 900)
+    film_height = round(300 * layout.scale)
+    footer = picture[film_height + 2 :]
+    assert footer.shape[0] > 40
+    assert coloured(footer[:30]).any()  # the amber banner line
+    assert pictures.BANNER == "AI DRAFT, not verified"
+
+
+def test_the_film_under_the_lines_is_the_film() -> None:
+    film = a_film(300, 260)
+    picture = Canvas(film, 1.0).picture
+    grey = np.rint(film.pixels * 255).astype(np.uint8)
+    assert np.array_equal(np.asarray(picture)[..., 0], grey)
+    assert isinstance(picture, Image.Image)
