@@ -1,7 +1,9 @@
 """Each gate holds back its own bad draft; without it that draft would pass."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from films import a_film, looked_at
@@ -273,3 +275,10 @@ def test_a_film_in_scope_is_not_refused() -> None:
     eye = FakeEye(in_scope=0.5)
     (sight,) = eye.look((a_film(),))
     assert scope.refuse(a_film(), sight, eye.identity) is None
+
+
+def test_the_page_on_gates_names_every_gate_in_its_order() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gates.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \|", page, flags=re.MULTILINE)
+    gates = [gate.__name__ for gate in (*table.FINDING_GATES, *table.WORD_GATES)]
+    assert [row for row in rows if row != "gate"] == ["scope", *gates]
