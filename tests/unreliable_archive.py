@@ -19,7 +19,7 @@ from dicom.values import PacsNode, ResultKind
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
-RLE = "1.2.840.10008.1.2.5"
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 
 
 @dataclass
@@ -102,7 +102,7 @@ def running(
     ae = AE(ae_title="ARCHIVE")
     refused = {SOP_CLASSES[kind] for kind in without}
     for sop_class in sorted(set(SOP_CLASSES.values()) - refused):
-        ae.add_supported_context(sop_class, [EXPLICIT, RLE])
+        ae.add_supported_context(sop_class, [EXPLICIT, JPEG_2000_LOSSLESS])
     ae.add_supported_context(Verification, [IMPLICIT])
     if offers_find:
         ae.add_supported_context(StudyRootFind, [IMPLICIT])

@@ -1,26 +1,33 @@
 """A small hospital for tests of the worker's steps: a clock to turn, jobs in any state."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 from kept_results import SOP_CLASSES, keep
-from rows import NOW, QUIET, a_queued_job, claimed
+from pydicom.dataset import Dataset
+from rows import NOW, PEER, QUIET, a_queued_job, claimed
 from sqlalchemy import select
 
-from dicom import uids
+from dicom import film, spool, uids
 from dicom.associate import Timeouts
+from dicom.film import FilmDescription
+from dicom.header import received_from_file
 from dicom.values import InstanceRef, KeptResult, PacsNode, ResultKind
 from models.fakes import FakeEye
 from models.protocols import Eye
-from service import jobs
+from service import intake, jobs, reading, studies
 from service.db.engine import Database
 from service.db.tables import AuditEventRow, DeliveryRow, JobRow, ResultRow
 from service.settings import Settings
 from service.values import Job, JobFacts, JobState
+from workers.analyse_step import analyse
 from workers.context import WorkerContext
+from workers.profiles import ProfileBook
 
 HASTY = Timeouts(connect_s=1, acse_s=1, dimse_s=2, network_s=2)
 
@@ -92,6 +99,36 @@ class Ward:
             encoded = jobs.move(session, fence, JobState.ENCODED, self.clock.now, facts)
         return encoded, kept
 
+    def receive(self, *data_sets: Dataset) -> None:
+        """Put films into the spool and take them in, as the listener does."""
+        settings = self.context().settings
+        for ds in data_sets:
+            content = film.encode(ds)
+            instance = str(ds.SOPInstanceUID)
+            digest = hashlib.sha256(content).hexdigest()
+            path = spool.object_path(settings.spool, str(ds.StudyInstanceUID), instance, digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            received = received_from_file(path, PEER, self.clock.now)
+            intake.accept(self.database, received, reading.intake_rules(settings), self.clock.now)
+
+    def close(self) -> tuple[Job, ...]:
+        """Let the quiet period pass; return the jobs that were opened, oldest first."""
+        self.clock.turn(self.context().settings.quiet_period_s)
+        with self.database.begin() as session:
+            return studies.close_quiet(session, self.clock.now)
+
+    def queue(self, *data_sets: Dataset) -> Job:
+        """Take in the films of one study and return its job."""
+        self.receive(*data_sets)
+        (job,) = self.close()
+        return job
+
+    def analyse(self, **settings: object) -> tuple[UUID, ...]:
+        """Let one worker do one round."""
+        context = self.context(**settings)  # type: ignore[arg-type]
+        return analyse(context, ProfileBook(self.home))
+
     def job(self, job: Job) -> JobRow:
         """Return the job's row as it is now."""
         with self.database.begin() as session:
@@ -123,6 +160,13 @@ class Ward:
 
     def _ring(self, job_ids: Sequence[UUID]) -> None:
         self.rung.extend(job_ids)
+
+
+def a_film(seed: str, **description: object) -> Dataset:
+    """Return a small legal film; the same seed gives the same film, in a study of its own."""
+    rng = np.random.default_rng(int.from_bytes(seed.encode()[:6], "little"))
+    pixels = (rng.random((320, 288)) * 40000 + 8000).astype(np.uint16)
+    return film.from_pixels(pixels, FilmDescription(seed=seed, **description))  # type: ignore[arg-type]
 
 
 def renamed(context: WorkerContext, owner: str) -> WorkerContext:

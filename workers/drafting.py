@@ -71,4 +71,4 @@ def _conclude(film: "Film", sight: "Sight | ModelError", eye: "Eye") -> FilmDraf
     outcome: Analysis | OutOfScope = pipeline.conclude(film.image, sight, eye)
     if isinstance(outcome, OutOfScope):
         return Rejected(film.sop_instance_uid, outcome.reason.name, outcome.words)
-    return FilmDraft(film.source, film.transfer_syntax_uid, outcome, film.chosen.remarks)
+    return FilmDraft(film.source, film.transfer_syntax_uid, outcome, film.remarks)

@@ -93,7 +93,7 @@ def encode(order: Order, context: "WorkerContext") -> Encoded:
 def use_in(words: "Mapping[str, Any]") -> BundleUse:
     """Return the use that a job's summary names; one that names none is held to be a demo."""
     try:
-        return BundleUse(words.get("use"))
+        return BundleUse(str(words.get("use")))
     except ValueError:
         return BundleUse.DEMO
 

@@ -29,6 +29,8 @@ class Film:
     image: "ChestImage"
     source: "Dataset" = field(repr=False)
     transfer_syntax_uid: str
+    remarks: tuple[str, ...]
+    """What the draft says about this film: of its choice, and of its grey levels."""
 
     @property
     def sop_instance_uid(self) -> str:
@@ -71,12 +73,13 @@ def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Pick
 
 
 def _decode(instance: "SourceInstance", chosen: "Chosen") -> Film:
-    image = pixels.read(instance.path)
+    read = pixels.read_with_remarks(instance.path)
     with quiet.reading():
         source = dcmread(instance.path, stop_before_pixels=True)
-    return Film(chosen, image, source, instance.transfer_syntax_uid)
+    remarks = (*chosen.remarks, *read.remarks)
+    return Film(chosen, read.image, source, instance.transfer_syntax_uid, remarks)
 
 
 def _rejected(sop_instance_uid: str, error: Exception) -> Rejected:
-    code = type(error).__name__
-    return Rejected(sop_instance_uid, code, failures.treatment(error).words)
+    words = failures.treatment(error).words
+    return Rejected(sop_instance_uid, type(error).__name__, f"{words}: {error}")

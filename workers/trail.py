@@ -28,7 +28,7 @@ class Trail:
 
     def chosen(self, films: "Iterable[Film]") -> AuditEvent:
         """Tell which films of a study are read, and what was remarked about each."""
-        remarks = {film.sop_instance_uid: list(film.chosen.remarks) for film in films}
+        remarks = {film.sop_instance_uid: list(film.remarks) for film in films}
         return self._event(EventType.FILMS_CHOSEN, {"films": remarks})
 
     def rejected(self, turned_away: "Iterable[Rejected]") -> "Iterator[AuditEvent]":
