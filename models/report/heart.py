@@ -1,8 +1,9 @@
-"""Heart size: the cardiothoracic ratio, measured on the masks, with the eye's own error.
+"""Heart size: the cardiothoracic ratio, measured on the boxes, with the eye's own error.
 
-Widest transverse extent of the heart over the widest inner width of the chest (from the outer
-edge of one lung to that of the other on one row), as drawn on a PA film. The band is 90 %: the
-ratio corrected by the measured bias, and 1.645 standard deviations each way.
+Width of the cardiac silhouette over the width from the outer edge of one lung to that of the
+other, as drawn on a PA film. The eye's error was measured in the same way (bias and standard
+deviation of this ratio of boxes); the band is 90 %: the ratio corrected by the bias, and 1.645
+standard deviations each way. The masks, drawn by another head of the network, must agree.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.grounding import why_not_searched
-from models.masks import blobs
 from models.report import technique as techniques
 from models.values import Finding, Measurement
 from models.vocabulary import AnatomicStructure as Region
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LIMIT = 0.50  # the usual upper limit on a PA film of an adult
 BAND = 1.645  # standard deviations: 5 % on each side
-_LEAST_HEIGHT = 0.02  # of the heart's height: thinner columns are fringe of the mask, not heart
+OUTLINE_AGREES_WITHIN = 0.08  # of the ratio; boxes and masks further apart measure nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +45,39 @@ class Extents:
         return _length(self.heart) / _length(self.chest)
 
 
-def extents(organs: "Mapping[MaskName, NDArray[np.bool_]]", axis: int = 0) -> Extents | None:
-    """Measure both widths on organ masks; None when an organ was not drawn.
+def extents(looked: "Looked") -> Extents | None:
+    """Measure both widths on the boxes; None when one of the three is not visible."""
+    heart = looked.regions.box(Region.CARDIAC_SILHOUETTE)
+    right = looked.regions.box(Region.RIGHT_LUNG)
+    left = looked.regions.box(Region.LEFT_LUNG)
+    chest = looked.regions.union((Region.RIGHT_LUNG, Region.LEFT_LUNG))
+    if heart is None or right is None or left is None or chest is None:
+        return None
+    axis = techniques.across(looked.image)
+    return Extents(_middle_line(heart, axis), _middle_line(chest, axis))
+
+
+def outlined_ratio(organs: "Mapping[MaskName, NDArray[np.bool_]]", axis: int) -> float | None:
+    """Return the same ratio of the masks; None when an organ was not drawn.
 
     ``axis`` 0: the patient's sides lie along x; 1: along y (a film stored on its side).
     """
     if not {MaskName.HEART, MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG} <= organs.keys():
         return None
-    heart = organs[MaskName.HEART]
-    lungs = organs[MaskName.RIGHT_LUNG] | organs[MaskName.LEFT_LUNG]
+    heart = _width(organs[MaskName.HEART], axis)
+    return heart / _width(organs[MaskName.RIGHT_LUNG] | organs[MaskName.LEFT_LUNG], axis)
+
+
+def _width(mask: "NDArray[np.bool_]", axis: int) -> float:
+    set_ = np.flatnonzero(mask.any(axis=axis))
+    return float(set_[-1] + 1 - set_[0])
+
+
+def _middle_line(box: "PixelBox", axis: int) -> "Line":
+    x, y = box.centre
     if axis == 1:
-        heart, lungs = heart.T, lungs.T
-    lines = _heart_line(heart), _chest_line(lungs)
-    if axis == 1:
-        lines = _swapped(lines[0]), _swapped(lines[1])
-    return Extents(*lines)
-
-
-def _heart_line(heart: "NDArray[np.bool_]") -> "Line":
-    rows = np.flatnonzero(heart.any(axis=1))
-    columns = np.flatnonzero(heart.sum(axis=0) >= max(1.0, _LEAST_HEIGHT * rows.size))
-    # Drawn at the row where the heart is widest, though left and right peak on different rows.
-    row = float(heart.sum(axis=1).argmax()) + 0.5
-    return (float(columns[0]), row), (float(columns[-1] + 1), row)
-
-
-def _chest_line(lungs: "NDArray[np.bool_]") -> "Line":
-    rows = np.flatnonzero(lungs.any(axis=1))
-    first = lungs[rows].argmax(axis=1)
-    last = lungs.shape[1] - lungs[rows, ::-1].argmax(axis=1)
-    widest = int((last - first).argmax())
-    row = float(rows[widest]) + 0.5
-    return (float(first[widest]), row), (float(last[widest]), row)
-
-
-def _swapped(line: "Line") -> "Line":
-    (x0, y0), (x1, y1) = line
-    return (y0, x0), (y1, x1)
+        return (x, box.y_min), (x, box.y_max)
+    return (box.x_min, y), (box.x_max, y)
 
 
 def _length(line: "Line") -> float:
@@ -96,25 +92,6 @@ def measured(seen: Extents, error: tuple[float, float]) -> Measurement:
     return Measurement("cardiothoracic ratio", value, low, high, "1", (seen.heart, seen.chest))
 
 
-def extents_of_boxes(looked: "Looked") -> Extents | None:
-    """Measure both widths on the boxes instead, for a film whose masks could not be drawn."""
-    heart = looked.regions.box(Region.CARDIAC_SILHOUETTE)
-    right = looked.regions.box(Region.RIGHT_LUNG)
-    left = looked.regions.box(Region.LEFT_LUNG)
-    chest = looked.regions.union((Region.RIGHT_LUNG, Region.LEFT_LUNG))
-    if heart is None or right is None or left is None or chest is None:
-        return None
-    axis = techniques.across(looked.image)
-    return Extents(_middle_line(heart, axis), _middle_line(chest, axis))
-
-
-def _middle_line(box: "PixelBox", axis: int) -> "Line":
-    x, y = box.centre
-    if axis == 1:
-        return (x, box.y_min), (x, box.y_max)
-    return (box.x_min, y), (box.x_max, y)
-
-
 def finding(looked: "Looked") -> Finding:
     """Judge the heart's size; the id is given later.
 
@@ -123,8 +100,7 @@ def finding(looked: "Looked") -> Finding:
     """
     probability = looked.sight.probabilities.get(Observation.ENLARGED_CARDIAC_SILHOUETTE)
     needed = (Region.CARDIAC_SILHOUETTE, Region.RIGHT_LUNG, Region.LEFT_LUNG)
-    extent = extents(looked.drawn.organs, techniques.across(looked.image))
-    extent = extent or extents_of_boxes(looked)
+    extent = extents(looked)
     missing, cut = looked.regions.missing(needed), looked.regions.cut_off(needed)
     if missing or cut or extent is None:
         why = why_not_searched(missing, cut) or "the heart could not be outlined"
@@ -142,7 +118,9 @@ def finding(looked: "Looked") -> Finding:
     presence, reason = judged(size, faults)
     if presence is not Presence.UNCERTAIN and _contradicted(looked, presence, probability):
         presence, reason = Presence.UNCERTAIN, "the measured ratio and the appearance disagree"
-    boxes = _box(looked) if presence is Presence.PRESENT else ()
+    if presence is not Presence.UNCERTAIN and not _outline_agrees(looked, extent):
+        presence, reason = Presence.UNCERTAIN, "box and outline of the heart disagree"
+    box = looked.regions.box(Region.CARDIAC_SILHOUETTE)
     return Finding(
         "",
         Observation.ENLARGED_CARDIAC_SILHOUETTE,
@@ -150,17 +128,10 @@ def finding(looked: "Looked") -> Finding:
         probability,
         None,
         (Region.CARDIAC_SILHOUETTE,),
-        boxes=boxes,
+        boxes=(box,) if box is not None and presence is Presence.PRESENT else (),
         measurement=size,
         reason=reason,
     )
-
-
-def _box(looked: "Looked") -> "tuple[PixelBox, ...]":
-    heart = looked.drawn.organs.get(MaskName.HEART)
-    box = blobs.tight_box(heart) if heart is not None else None
-    box = box or looked.regions.box(Region.CARDIAC_SILHOUETTE)
-    return (box,) if box is not None else ()
 
 
 def judged(size: Measurement, faults: tuple[str, ...]) -> tuple[Presence, str | None]:
@@ -172,6 +143,11 @@ def judged(size: Measurement, faults: tuple[str, ...]) -> tuple[Presence, str | 
     if size.high < LIMIT:
         return Presence.ABSENT, None
     return Presence.UNCERTAIN, f"the band of the measurement holds the limit of {LIMIT:.2f}"
+
+
+def _outline_agrees(looked: "Looked", extent: Extents) -> bool:
+    ratio = outlined_ratio(looked.drawn.organs, techniques.across(looked.image))
+    return ratio is None or abs(ratio - extent.ratio) <= OUTLINE_AGREES_WITHIN
 
 
 def _contradicted(looked: "Looked", presence: Presence, probability: float | None) -> bool:

@@ -157,6 +157,19 @@ def test_heart_size_is_not_judged_against_the_appearance() -> None:
     assert heart_of(eye).presence is Presence.UNCERTAIN
 
 
+@pytest.mark.parametrize("orientation", [("L", "F"), ("F", "L")])
+def test_heart_size_is_not_judged_when_box_and_outline_disagree(
+    orientation: tuple[str, str],
+) -> None:
+    image = a_film(patient_orientation=orientation)
+    seen = looked_at(FakeEye(cardiothoracic_ratio=0.6), image)
+    assert judge(seen)[0][0].presence is Presence.PRESENT
+    small = looked_at(FakeEye(cardiothoracic_ratio=0.4), image).drawn
+    heart = judge(replace(seen, drawn=small))[0][0]
+    assert heart.presence is Presence.UNCERTAIN
+    assert heart.reason == "box and outline of the heart disagree"
+
+
 def test_a_heart_that_is_not_seen_is_not_assessed() -> None:
     heart = heart_of(FakeEye(unseen=frozenset({AnatomicStructure.CARDIAC_SILHOUETTE})))
     assert heart.presence is Presence.NOT_ASSESSED
@@ -174,7 +187,7 @@ def test_the_ratio_is_the_same_on_a_film_stored_on_its_side() -> None:
     assert y1 > y0
 
 
-def test_without_masks_the_heart_is_measured_on_boxes_and_nothing_is_localised() -> None:
+def test_without_masks_the_heart_is_still_measured_and_nothing_is_localised() -> None:
     eye = FakeEye(cardiothoracic_ratio=0.6, planted=(Planted(Observation.MASS, RIGHT_LOWER),))
     image = a_film()
     (sight,) = eye.look((image,))

@@ -29,7 +29,7 @@ def texts(report: GroundedReport) -> list[str]:
 def test_a_film_without_findings_is_not_called_normal() -> None:
     report = report_of(FakeEye())
     assert texts(report) == [
-        "Cardiac silhouette not enlarged: cardiothoracic ratio 0.45, band 0.43 to 0.46.",
+        "Cardiac silhouette not enlarged: cardiothoracic ratio 0.44, band 0.43 to 0.46.",
         "No opacity seen in the assessed parts of the lungs.",
         "No mass or nodule seen in the assessed parts of the lungs.",
         "No pleural effusion seen in the assessed parts of the film.",
