@@ -111,6 +111,7 @@ def record(
                     "tried_at": now,
                     "attempts": DeliveryRow.attempts + 1,
                     "sent_at": func.coalesce(answer.excluded.sent_at, DeliveryRow.sent_at),
+                    "proven_at": None,  # what was sent again is proven again
                 },
             )
         )

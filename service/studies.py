@@ -55,7 +55,7 @@ def locked(
             quiet_until=now + quiet_period,
         )
         session.execute(new.on_conflict_do_nothing())
-        found[uid] = _lock(session, uid)
+        found[uid] = lock(session, uid)
     return found
 
 
@@ -163,7 +163,7 @@ def release(session: "Session", study_instance_uid: str, user_id: str, now: "dat
     StudyHeld
         If two patients are in it.
     """
-    study = _lock(session, study_instance_uid)
+    study = lock(session, study_instance_uid)
     if study.held_code == TWO_PATIENTS:
         raise StudyHeld(HELD_WORDS[TWO_PATIENTS])
     if study.state == StudyState.HELD:
@@ -185,11 +185,11 @@ def close_quiet(session: "Session", now: "datetime") -> tuple[Job, ...]:
     ).all()
     opened = []
     for study in rows:
-        has_film = _has_film(session, study)
-        study.state = (StudyState.CLOSED if has_film else StudyState.NO_FILM).value
+        is_read = has_film(session, study)
+        study.state = (StudyState.CLOSED if is_read else StudyState.NO_FILM).value
         session.flush()
         _tell(session, study, EventType.STUDY_CLOSED, now, {"state": study.state})
-        if has_film:
+        if is_read:
             cause = JobCause(study.next_cause)
             opened.append(jobs.open_for(session, study.study_instance_uid, cause, now))
     return tuple(opened)
@@ -205,14 +205,16 @@ def _let_go(
     _tell(session, study, EventType.STUDY_RELEASED, now, detail)
 
 
-def _lock(session: "Session", study_instance_uid: str) -> StudyRow:
+def lock(session: "Session", study_instance_uid: str) -> StudyRow:
+    """Return a study's row, locked; raises :class:`UnknownStudy`."""
     row = session.get(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
     if row is None:
         raise UnknownStudy("no such study")
     return row
 
 
-def _has_film(session: "Session", study: StudyRow) -> bool:
+def has_film(session: "Session", study: StudyRow) -> bool:
+    """Return whether anything in a study is of a class that is read."""
     found = session.scalars(
         select(InstanceRow.id)
         .where(

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import PurePath
     from uuid import UUID
-
-    from dicom.values import InstanceRef
 
 
 class StudyState(StrEnum):
@@ -107,19 +104,6 @@ class Job:
     replaces_job_id: "UUID | None" = None
     reason: str | None = None
     delivery_attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInstance:
-    """One version of an instance as it lies in the spool; ``spool_path`` is relative to it."""
-
-    ref: "InstanceRef"
-    version: int
-    transfer_syntax_uid: str
-    spool_path: "PurePath"
-    sha256: str
-    candidate: bool
-    eligible: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Named questions to the database that more than one room asks. Each touches open rows only."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from service.db.tables import (
+    DELIVERABLE,
+    AuditEventRow,
+    InstanceRow,
+    JobRow,
+    StudyRow,
+)
+from service.values import EventType, JobState, StudyState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime, timedelta
+
+    from sqlalchemy.orm import Session
+
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, *DELIVERABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job that waits for a worker since ``since``."""
+
+    job_id: UUID
+    since: "datetime"
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A draft that has been on its way for too long, and where it hangs."""
+
+    job_id: UUID
+    study_instance_uid: str
+    state: JobState
+    queued_at: "datetime"
+    reason: str | None
+
+
+def due(
+    session: "Session", states: "Collection[JobState]", before: "datetime", limit: int
+) -> tuple[Due, ...]:
+    """Return jobs in these states that nobody works on and that were due before a moment."""
+    rows = session.execute(
+        select(JobRow.job_id, JobRow.next_attempt_at)
+        .where(JobRow.state.in_(states), JobRow.next_attempt_at <= before, JobRow.owner.is_(None))
+        .order_by(JobRow.next_attempt_at)
+        .limit(limit)
+    )
+    return tuple(Due(*row) for row in rows)
+
+
+def late(session: "Session", now: "datetime", after: "timedelta") -> tuple[Late, ...]:
+    """Return the drafts that were queued longer than ``after`` ago and are not delivered."""
+    rows = session.scalars(
+        select(JobRow)
+        .where(JobRow.state.in_(UNFINISHED), JobRow.queued_at < now - after)
+        .order_by(JobRow.queued_at)
+    )
+    return tuple(
+        Late(row.job_id, row.study_instance_uid, JobState(row.state), row.queued_at, row.reason)
+        for row in rows
+    )
+
+
+def was_told(session: "Session", late_one: Late) -> bool:
+    """Return whether the audit trail knows already that this draft is late."""
+    found = session.scalars(
+        select(AuditEventRow.id)
+        .where(
+            AuditEventRow.study_instance_uid == late_one.study_instance_uid,
+            AuditEventRow.job_id == late_one.job_id,
+            AuditEventRow.event_type == EventType.DRAFT_LATE,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def next_quiet(session: "Session") -> "datetime | None":
+    """Return when the next collecting study will have been quiet for long enough."""
+    collecting = StudyRow.state == StudyState.COLLECTING
+    return session.scalar(select(func.min(StudyRow.quiet_until)).where(collecting))
+
+
+def unknown_paths(session: "Session", paths: "Collection[str]") -> frozenset[str]:
+    """Return which of these paths, relative to the spool, no instance has."""
+    known = session.scalars(select(InstanceRow.spool_path).where(InstanceRow.spool_path.in_(paths)))
+    return frozenset(paths) - frozenset(known)

@@ -1,0 +1,59 @@
+"""Ring the bell: tell workers, after a commit, that there is something to do.
+
+Messages carry ids, never pixels and never patients. Ringing never fails for the caller: what is
+not heard now is rung again by the sweep.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError, OperationalError
+
+from service.celery_settings import ANALYSE, CONNECT_S, DELIVER, celery_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from service.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Bell:
+    """Sends task messages; make it after a fork. Threads may share it."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._app = Celery("carina-bell", set_as_current=False)
+        self._app.conf.update(celery_settings(settings))
+        options = dict(self._app.conf.broker_transport_options)
+        if "visibility_timeout" in options:
+            # Only here: a worker's connection waits for messages, one that rings does not.
+            options["socket_timeout"] = CONNECT_S
+        self._app.conf.broker_transport_options = options
+        self._lock = threading.Lock()
+
+    def ring_analyse(self, job_ids: "Iterable[UUID]") -> bool:
+        """Ring for jobs that are queued; return whether the broker took every message."""
+        return self._ring(ANALYSE, job_ids)
+
+    def ring_deliver(self, job_ids: "Iterable[UUID]") -> bool:
+        """Ring for jobs that have to be sent; return whether the broker took every message."""
+        return self._ring(DELIVER, job_ids)
+
+    def close(self) -> None:
+        """Close the connection to the broker."""
+        self._app.close()
+
+    def _ring(self, task: str, job_ids: "Iterable[UUID]") -> bool:
+        with self._lock:
+            for job_id in job_ids:
+                try:
+                    self._app.send_task(task, args=(str(job_id),), retry=False)
+                except (OperationalError, KombuError, OSError) as error:
+                    # Its text may show the broker's address with the password.
+                    log.warning("bell_not_heard", task=task, error=type(error).__name__)
+                    return False
+        return True
