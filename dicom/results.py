@@ -4,7 +4,7 @@ Same input, same bytes: nothing here asks for the time or draws a random UID.
 """
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydicom.errors import BytesLengthException
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from dicom.values import ResultInstance
+
+RESERVED_FOR_SR_BYTES: Final = 65_536
+"""More than the SRs of a study take: a text SR of two films has some 40 kB."""
 
 __all__ = ["FilmDraft", "ResultContext", "build"]
 
@@ -82,7 +85,7 @@ def _masks(
 def room_for_pictures(drafts: "Sequence[FilmDraft]", made: "Iterable[ResultInstance]") -> int:
     """Return how many bytes pictures may take: a result set is no larger than its films.
 
-    A film counts with its pixels uncompressed.
+    A film counts with its pixels uncompressed; the SRs, made later, have their share set aside.
     """
     films = sum(
         one.analysis.image.rows
@@ -91,7 +94,7 @@ def room_for_pictures(drafts: "Sequence[FilmDraft]", made: "Iterable[ResultInsta
         // 8
         for one in drafts
     )
-    return max(0, films - sum(len(one.content) for one in made))
+    return max(0, films - RESERVED_FOR_SR_BYTES - sum(len(one.content) for one in made))
 
 
 @contextmanager
