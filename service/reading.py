@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def policy(settings: "Settings") -> choose.ReadingPolicy:
     """Return what this site reads."""
     return choose.ReadingPolicy(
-        unknown_age=settings.unknown_age,
-        unknown_view=settings.unknown_view,
+        unknown_age=choose.WhenUnknown(settings.unknown_age),
+        unknown_view=choose.WhenUnknown(settings.unknown_view),
         adult_age_years=settings.adult_age_years,
     )
 
