@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from dicom.values import FilmHeader
     from service.settings import Settings
 
+WHEN_UNKNOWN = {"read": choose.WhenUnknown.READ, "skip": choose.WhenUnknown.TURN_AWAY}
+
 
 def policy(settings: "Settings") -> choose.ReadingPolicy:
     """Return what this site reads."""
     return choose.ReadingPolicy(
-        unknown_age=choose.WhenUnknown(settings.unknown_age),
-        unknown_view=choose.WhenUnknown(settings.unknown_view),
+        unknown_age=WHEN_UNKNOWN[settings.unknown_age],
+        unknown_view=WHEN_UNKNOWN[settings.unknown_view],
         adult_age_years=settings.adult_age_years,
     )
 
