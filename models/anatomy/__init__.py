@@ -1,0 +1,1 @@
+"""The anatomy network: its architecture and its serving."""

@@ -1,0 +1,145 @@
+"""Perspective projection of a deformed phantom: one sampling of the volume along every ray.
+
+Deformation, pose and the fan of rays are smooth, so they are computed on a coarse lattice and
+interpolated; the volume itself is sampled once per ray step. Axes of a film: ``(rows, columns)``,
+row 0 at the head, column 0 at the patient's right (the usual display).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.simulate.phantom import Landmark, Structure
+from models.simulate.pose import Pose, Projection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.simulate.phantom import Phantom
+
+LATTICE = (24, 40, 40)  # depth, rows, columns of the coarse lattice of displacements
+DEPTH_MM = {Projection.PA: 150.0, Projection.AP: 150.0}
+WIDE_DEPTH_MM = 215.0  # half the extent along the beam when the patient stands sideways
+HEART_RADII_MM = (78.0, 62.0, 66.0)
+DIAPHRAGM_MM = -95.0  # height of the domes below the middle of the chest
+MIDDLE_BELOW_CARINA_MM = 35.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """The film's grid: pixels per side, its width in the patient's middle (mm), ray steps."""
+
+    side: int = 288
+    width_mm: float = 470.0
+    steps: int = 96
+
+    @property
+    def pixel_mm(self) -> float:
+        """Pixel pitch in the plane of the patient's middle, mm."""
+        return self.width_mm / self.side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shadow:
+    """What a beam met: path integrals in mm of water, and thickness in mm per structure.
+
+    ``soft`` and ``bone`` are ``(rows, columns)`` float32; ``structures`` is
+    ``(len(Structure), rows, columns)``, ``landmarks`` ``(len(Landmark), rows, columns)``.
+    """
+
+    soft: "NDArray[np.float32]"
+    bone: "NDArray[np.float32]"
+    structures: "NDArray[np.float32]"
+    landmarks: "NDArray[np.float32]"
+
+
+class Projector:
+    """Projects one phantom in many poses."""
+
+    def __init__(self, phantom: "Phantom") -> None:
+        volume = np.stack([phantom.soft, phantom.bone])
+        self._volume = torch.from_numpy(volume)[None]
+        self._codes = torch.from_numpy(phantom.codes.astype(np.float32))[None, None]
+        self._spacing = np.asarray(phantom.spacing_mm, np.float32)
+        self._extent = (np.asarray(phantom.codes.shape, np.float32) - 1) * self._spacing
+        carina = np.asarray(phantom.carina_mm, np.float32)
+        # (z, y, x) of the world's origin inside the volume: the middle of the chest.
+        self._origin = carina - np.asarray((MIDDLE_BELOW_CARINA_MM, 10.0, 0.0), np.float32)
+        self._heart = np.asarray(phantom.heart_mm, np.float32) - self._origin
+
+    def project(self, pose: Pose, detector: Detector | None = None) -> Shadow:
+        """Project the phantom; identical input gives identical bytes on one machine."""
+        film = detector or Detector()
+        half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
+        where = self._displaced(_rays(pose, film, half), pose)  # (3, depth, rows, columns): z y x
+        unit = 2.0 * (where + self._origin[:, None, None, None]) / self._extent[:, None, None, None]
+        lattice = torch.from_numpy(np.ascontiguousarray(unit[::-1] - 1.0))[None]
+        size = (film.steps, film.side, film.side)
+        grid = functional.interpolate(lattice, size=size, mode="trilinear", align_corners=True)
+        grid = grid.permute(0, 2, 3, 4, 1).contiguous()  # (1, depth, rows, columns, xyz)
+        step_mm = 2.0 * half / film.steps
+        inside = functional.grid_sample(self._volume, grid, align_corners=True)[0]
+        codes = functional.grid_sample(self._codes, grid, mode="nearest", align_corners=True)
+        packed = codes[0, 0].numpy().astype(np.uint8)
+        sums = inside.sum(1).numpy() * step_mm
+        return Shadow(
+            sums[0],
+            sums[1],
+            _thickness(packed % 16, len(Structure)) * step_mm,
+            _thickness(packed // 16, len(Landmark)) * step_mm,
+        )
+
+    def _displaced(self, points: "NDArray[np.float32]", pose: Pose) -> "NDArray[np.float32]":
+        """Where in the CT the tissue at ``points`` comes from, mm ``(3, …)`` in z, y, x."""
+        stretch = np.asarray(pose.stretch[::-1], np.float32)[:, None, None, None]
+        moved = points / stretch
+        z, _, x = moved
+        lift = np.where(x < 0, pose.domes_mm[0], pose.domes_mm[1])
+        blend = 1.0 / (1.0 + np.exp(-x / 15.0))
+        lift = pose.domes_mm[0] * (1 - blend) + pose.domes_mm[1] * blend
+        moved[0] -= lift * np.exp(-(((z - DIAPHRAGM_MM) / 60.0) ** 2))
+        # Lowered shoulders: lateral parts above the upper ribs come down.
+        lateral = np.clip((np.abs(x) - 45.0) / 90.0, 0.0, 1.0) ** 1.5
+        high = np.clip((z - 60.0) / 60.0, 0.0, 1.0)
+        moved[0] += pose.shoulders_mm * lateral * high
+        waves = torch.from_numpy(pose.waves_mm)[None]
+        smooth = functional.interpolate(waves, size=z.shape, mode="trilinear", align_corners=True)
+        moved += smooth[0].numpy()
+        return self._beating(moved, pose.heart)
+
+    def _beating(self, points: "NDArray[np.float32]", size: float) -> "NDArray[np.float32]":
+        """Scale the heart about its centre; the change fades out over as much again outside."""
+        offset = points - self._heart[:, None, None, None]
+        radii = np.asarray(HEART_RADII_MM[::-1], np.float32)[:, None, None, None] * max(size, 0.85)
+        reach = np.sqrt(((offset / radii) ** 2).sum(0))
+        weight = np.clip(2.0 - reach, 0.0, 1.0)
+        weight *= np.clip((points[1] + 75.0) / 40.0, 0.0, 1.0)  # the spine stays where it is
+        result = points + offset * (1.0 / size - 1.0) * weight
+        return np.asarray(result, np.float32)
+
+
+def _rays(pose: Pose, film: Detector, half_mm: float) -> "NDArray[np.float32]":
+    """Points on the rays in patient axes, mm: ``(3, depth, rows, columns)`` in z, y, x."""
+    depth = (np.arange(LATTICE[0]) / (LATTICE[0] - 1) * 2 - 1) * half_mm
+    across = (np.arange(LATTICE[2]) / (LATTICE[2] - 1) - 0.5) * film.width_mm
+    w, v, u = np.meshgrid(depth, -across, across, indexing="ij")
+    sign = -1.0 if pose.projection is Projection.AP else 1.0  # the focus is behind, or in front
+    spread = 1.0 + sign * w / pose.source_mm
+    x, y, z = u * spread - pose.shift_mm[0], w, v * spread - pose.shift_mm[1]
+    yaw, pitch, roll = (np.deg2rad(angle) for angle in (pose.yaw, pose.pitch, pose.roll))
+    x, z = x * np.cos(roll) - z * np.sin(roll), x * np.sin(roll) + z * np.cos(roll)
+    y, z = y * np.cos(pitch) - z * np.sin(pitch), y * np.sin(pitch) + z * np.cos(pitch)
+    x, y = x * np.cos(yaw) - y * np.sin(yaw), x * np.sin(yaw) + y * np.cos(yaw)
+    return np.stack([z, y, x]).astype(np.float32)
+
+
+def _thickness(codes: "NDArray[np.uint8]", count: int) -> "NDArray[np.float32]":
+    """How many steps of each ray lie in each code, ``(count, rows, columns)``."""
+    depth, rows, columns = codes.shape
+    flat = codes.reshape(depth, rows * columns).astype(np.int32)
+    cells = flat * (rows * columns) + np.arange(rows * columns, dtype=np.int32)
+    counted = np.bincount(cells.ravel(), minlength=count * rows * columns)
+    return counted.reshape(count, rows, columns).astype(np.float32)

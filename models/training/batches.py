@@ -1,0 +1,207 @@
+"""Batches for training: simulated films out of the bank beside real films and their parts."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from models.anatomy.network import INPUT_SIDE, MASK_SIDE
+from models.anatomy.preparation import equalise
+from models.training.bank import FIELDS, turned
+from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from models.training.real import RealFilm
+
+RIGHT_LUNG, LEFT_LUNG = 20, 11  # places in the regions' order
+NOISY_WEIGHT = 0.35  # how much a text-mined label counts beside an exact one
+
+
+class Bank:
+    """All chunks of a folder, in memory; ``refresh`` picks up chunks written since."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: list[Path] = []
+        self._arrays: dict[str, NDArray[np.generic]] = {}
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._arrays["film"])
+
+    def refresh(self) -> None:
+        """Read new chunks."""
+        paths = sorted(p for p in self._folder.glob("chunk*.npz") if ".tmp" not in p.name)
+        fresh = [p for p in paths if p not in self._known]
+        for path in fresh:
+            with np.load(path) as chunk:
+                for name in FIELDS:
+                    have = self._arrays.get(name)
+                    new = chunk[name]
+                    self._arrays[name] = new if have is None else np.concatenate([have, new])
+        self._known += fresh
+
+    def take(self, places: "NDArray[np.integer]") -> "dict[str, Tensor]":
+        """Return the films at ``places`` as float tensors."""
+        batch = {
+            n: torch.from_numpy(np.ascontiguousarray(a[places])) for n, a in self._arrays.items()
+        }
+        bits = np.unpackbits(self._arrays["masks"][places], axis=-1)[..., :MASK_SIDE]
+        batch["masks"] = torch.from_numpy(bits.astype(np.float32))
+        batch["film"] = batch["film"].float() / 255.0
+        return batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pseudo:
+    """What a teacher saw on one real film, on its own frame.
+
+    ``boxes`` (36, 4) corners in 0..1 of width and height, ``weights`` (36,) trust; ``masks``
+    (3, 112, 112) lungs and heart stretched over the film, ``masks_weight`` trust.
+    """
+
+    boxes: "NDArray[np.float32]"
+    weights: "NDArray[np.float32]"
+    masks: "NDArray[np.float32]"
+    masks_weight: float
+
+
+@dataclass(slots=True)
+class RealStream:
+    """Endless views of real training films."""
+
+    films: "list[RealFilm]"
+    pseudo: dict[str, Pseudo] = field(default_factory=dict)
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """One real film, cut and toned a little differently each time; boxed films come oftener."""
+        boxed = [f for f in self.films if f.lungs is not None]
+        film = (
+            boxed[int(rng.integers(len(boxed)))]
+            if boxed and rng.random() < 0.2  # noqa: PLR2004
+            else self.films[int(rng.integers(len(self.films)))]
+        )
+        rows, columns = film.pixels.shape
+        cut = _cut(rng, 0.12)
+        picture, frame = place(film.pixels, cut)
+        sample = Sample(film=_retone(rng, picture), scope=SCOPE_IN,
+                        view=VIEW_AP if film.view == "AP" else VIEW_PA)  # fmt: skip
+        if film.labelled:
+            sample.findings = film.truth()
+            sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
+        known = self.pseudo.get(film.name)
+        corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()
+        if known is not None:
+            sample.boxes_known = known.weights.copy()
+            stretched = _stretch_masks(known.masks, cut, (rows, columns))
+            sample.masks[:3] = stretched
+            sample.masks_known[:3] = known.masks_weight
+        if film.lungs is not None:
+            corners[[RIGHT_LUNG, LEFT_LUNG]] = film.lungs
+            sample.boxes_known[[RIGHT_LUNG, LEFT_LUNG]] = 2.0
+        sample.boxes = _into_square(corners, cut, frame)
+        sample.mirror_known = 1.0
+        if rng.random() < 0.15:  # noqa: PLR2004
+            sample.mirrored = 1.0
+            sample.film = np.ascontiguousarray(sample.film[:, ::-1])
+            sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
+            sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
+        return sample
+
+    def negative(self, rng: np.random.Generator) -> Sample:
+        """Return a corner of a real film, or one lying wrong: real grain, but not to be read."""
+        film = self.films[int(rng.integers(len(self.films)))]
+        if rng.random() < 0.5:  # noqa: PLR2004
+            return turned(rng, _retone(rng, place(film.pixels, _cut(rng, 0.1))[0]))
+        wide, high = rng.uniform(0.18, 0.34, 2)
+        edge = float(rng.choice((0.0, 1.0)))
+        x0 = edge * (1 - wide)
+        y0 = float(rng.uniform(0, 1 - high))
+        if rng.random() < 0.4:  # noqa: PLR2004 - a strip at the top or the bottom
+            wide, high = float(rng.uniform(0.4, 0.9)), float(rng.uniform(0.1, 0.18))
+            x0, y0 = float(rng.uniform(0, 1 - wide)), edge * (1 - high)
+        picture, _ = place(film.pixels, (x0, y0, x0 + wide, y0 + high))
+        return Sample(film=_retone(rng, picture), scope=SCOPE_INCOMPLETE)
+
+
+def place(
+    pixels: "NDArray[np.uint8]", cut: tuple[float, float, float, float]
+) -> "tuple[NDArray[np.float32], tuple[float, float, float, float]]":
+    """Put a part of a film in the square; also where it lies ``(left, top, width, height)``, px."""
+    rows, columns = pixels.shape
+    x0, y0, x1, y1 = cut[0] * columns, cut[1] * rows, cut[2] * columns, cut[3] * rows
+    scale = INPUT_SIDE / max(x1 - x0, y1 - y0)
+    size = max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1)
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
+    left, top = (INPUT_SIDE - size[0]) // 2, (INPUT_SIDE - size[1]) // 2
+    square = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
+    square[top : top + size[1], left : left + size[0]] = equalise(np.asarray(image, np.float32))
+    return square, (float(left), float(top), float(size[0]), float(size[1]))
+
+
+def collate(samples: list[Sample]) -> "dict[str, Tensor]":
+    """Return samples as float tensors."""
+    stacked = {n: np.stack([np.asarray(getattr(s, n)) for s in samples]) for n in FIELDS}
+    return {name: torch.from_numpy(array) for name, array in stacked.items()}
+
+
+def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Two batches as one; class numbers stay whole, all else is float32."""
+    whole = {"scope", "view"}
+    return {
+        name: torch.cat([first[name], second[name]]).to(
+            torch.int64 if name in whole else torch.float32
+        )
+        for name in FIELDS
+    }
+
+
+def _cut(rng: np.random.Generator, most: float) -> tuple[float, float, float, float]:
+    """Return a part of a film that leaves out at most a share of each side."""
+    x0, y0 = rng.uniform(0, most, 2) * (rng.random(2) < 0.6)  # noqa: PLR2004
+    x1, y1 = 1 - rng.uniform(0, most, 2) * (rng.random(2) < 0.6)  # noqa: PLR2004
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _retone(rng: np.random.Generator, picture: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    toned = picture ** float(np.exp(rng.normal(0, 0.3)))
+    noisy = toned + float(rng.uniform(0, 0.02)) * rng.standard_normal(picture.shape)
+    return np.where(picture > 0, np.clip(noisy, 0, 1), 0).astype(np.float32)
+
+
+def _into_square(
+    corners: "NDArray[np.float32]",
+    cut: tuple[float, float, float, float],
+    frame: tuple[float, float, float, float],
+) -> "NDArray[np.float32]":
+    """Corners in 0..1 of the film to centre and size in 0..1 of the square, cut at the edges."""
+    start, extent = np.asarray(cut[:2]), np.asarray(cut[2:]) - np.asarray(cut[:2])
+    low = np.clip((corners[:, :2] - start) / extent, 0, 1)
+    high = np.clip((corners[:, 2:] - start) / extent, 0, 1)
+    origin, size = np.asarray(frame[:2]), np.asarray(frame[2:])
+    low, high = (low * size + origin) / INPUT_SIDE, (high * size + origin) / INPUT_SIDE
+    return np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
+
+
+def _stretch_masks(
+    masks: "NDArray[np.float32]", cut: tuple[float, float, float, float], shape: tuple[int, int]
+) -> "NDArray[np.float32]":
+    """Masks stretched over the film, as seen through the cut in the square's mask grid."""
+    rows, columns = shape
+    wide, high = (cut[2] - cut[0]) * columns, (cut[3] - cut[1]) * rows
+    scale = MASK_SIDE / max(wide, high)
+    size = max(round(wide * scale), 1), max(round(high * scale), 1)
+    box = (cut[0] * MASK_SIDE, cut[1] * MASK_SIDE, cut[2] * MASK_SIDE, cut[3] * MASK_SIDE)
+    left, top = (MASK_SIDE - size[0]) // 2, (MASK_SIDE - size[1]) // 2
+    result = np.zeros((len(masks), MASK_SIDE, MASK_SIDE), np.float32)
+    for index, mask in enumerate(masks):
+        image = Image.fromarray(np.ascontiguousarray(mask, np.float32))
+        part = np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
+        result[index, top : top + size[1], left : left + size[0]] = part
+    return result

@@ -1,0 +1,141 @@
+"""Real films (cxr-dev): the frozen split by patient, their small copies, boxes and noisy labels."""
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from models.anatomy.preparation import shrink
+from models.simulate.film import Tones
+from models.vocabulary import Observation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SPLIT_FILE = Path(__file__).parent / "split.json"
+PARTS = {"train": 60, "valid": 15, "test": 25}  # percent of patients
+SHORT_SIDE = 288  # films are kept this large, longer side
+NOISY = {
+    Observation.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
+    Observation.PLEURAL_EFFUSION: {"Effusion"},
+    Observation.LUNG_OPACITY: {"Infiltration", "Consolidation", "Pneumonia", "Atelectasis"},
+    Observation.MASS: {"Mass", "Nodule"},
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RealFilm:
+    """One real film: ``pixels`` uint8, longer side 288; boxes in 0..1 of width and height.
+
+    ``lungs`` are right and left V7 boxes ``(2, 4)`` as corners, or None. ``labels`` are text-mined
+    image labels; empty for films without them.
+    """
+
+    name: str
+    patient: str
+    view: str
+    age: int | None
+    labels: frozenset[str]
+    pixels: "NDArray[np.uint8]"
+    lungs: "NDArray[np.float32] | None"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the image labels say something on the observations."""
+        return bool(self.labels) and not any("COVID" in label for label in self.labels)
+
+    def truth(self) -> "NDArray[np.float32]":
+        """Noisy labels in the order of Observation, 1 or 0."""
+        return np.asarray([float(bool(self.labels & NOISY[o])) for o in Observation], np.float32)
+
+
+def part_of(patient: str) -> str:
+    """Which part a patient belongs to, by a hash of the patient's key; never changes."""
+    place = int(hashlib.sha256(f"carina-1:{patient}".encode()).hexdigest(), 16) % 100
+    if place < PARTS["train"]:
+        return "train"
+    return "valid" if place < PARTS["train"] + PARTS["valid"] else "test"
+
+
+def freeze(root: Path) -> str:
+    """Write the split of all adult patients to ``split.json`` and return its SHA-256."""
+    patients = sorted({row["patient"] for row in _rows(root) if _adult(row)})
+    split = {part: [p for p in patients if part_of(p) == part] for part in PARTS}
+    text = json.dumps(split, indent=0) + "\n"
+    SPLIT_FILE.write_text(text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
+    """All adult films of one part; small copies are kept in ``cache``."""
+    split = json.loads(SPLIT_FILE.read_text())
+    wanted = set(split[part])
+    boxes = _lung_boxes(root)
+    cache.mkdir(parents=True, exist_ok=True)
+    films = []
+    for row in _rows(root):
+        if row["patient"] not in wanted or not _adult(row):
+            continue
+        name = row["filename"]
+        films.append(
+            RealFilm(
+                name,
+                row["patient"],
+                row["view"],
+                int(row["age"]) if row["age"] else None,
+                frozenset(row["image_labels"].split("|")),
+                _small(root / name, cache),
+                boxes.get(name),
+            )
+        )
+    return films
+
+
+def tones(films: list[RealFilm]) -> Tones:
+    """Grey-level quantiles of the films' middle."""
+    levels = np.linspace(0.0, 1.0, 64)
+    rows = [np.quantile(f.pixels[8:-8:3, 8:-8:3], levels).astype(np.float32) / 255.0 for f in films]
+    stretched = [(r - r[0]) / max(float(r[-1] - r[0]), 1e-3) for r in rows]
+    return Tones(np.stack(stretched))
+
+
+def _rows(root: Path) -> list[dict[str, str]]:
+    with (root / "images.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _adult(row: dict[str, str]) -> bool:
+    """Films without an age are of adult series."""
+    return not row["age"] or int(row["age"]) >= 18  # noqa: PLR2004
+
+
+def _lung_boxes(root: Path) -> "dict[str, NDArray[np.float32]]":
+    """V7 boxes of right and left lung per film, corners in 0..1 of width and height."""
+    found: dict[str, dict[str, list[float]]] = {}
+    with (root / "annotations.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["region"] not in {"right lung", "left lung"}:
+                continue
+            width, height = float(row["width"]), float(row["height"])
+            box = [float(row["x1"]) / width, float(row["y1"]) / height,
+                   float(row["x2"]) / width, float(row["y2"]) / height]  # fmt: skip
+            found.setdefault(row["filename"], {})[row["region"]] = box
+    return {
+        name: np.asarray([pair["right lung"], pair["left lung"]], np.float32)
+        for name, pair in found.items()
+        if len(pair) == 2  # noqa: PLR2004
+    }
+
+
+def _small(path: Path, cache: Path) -> "NDArray[np.uint8]":
+    """Return the film with its longer side at 288, from the cache when it is there."""
+    kept = cache / f"{path.stem}.png"
+    if not kept.is_file():
+        pixels = np.asarray(Image.open(path).convert("L"), np.float32)
+        Image.fromarray(np.round(shrink(pixels, SHORT_SIDE)).astype(np.uint8)).save(kept)
+    return np.asarray(Image.open(kept))

@@ -1,0 +1,149 @@
+"""Step 3: train the anatomy network on the bank and on real training films; resumable.
+
+``python -m models.training.train --bank DIR --bases DIR --real ROOT --out DIR --steps 3000``
+"""
+
+import argparse
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.anatomy.network import AnatomyNetwork
+from models.training import losses, real
+from models.training.batches import Bank, RealStream, collate, join
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.training.batches import Pseudo
+
+SIMULATED, REAL, WRONG = 13, 5, 2  # films of each kind in a batch
+EMA = 0.997
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how fast: ``steps`` batches, top learning rate ``rate``."""
+
+    steps: int
+    rate: float = 1.2e-3
+    warmup: int = 100
+    save_every: int = 200
+    seed: int = 5
+
+
+class Run:
+    """The state of one training: weights, their running mean, optimiser, step."""
+
+    def __init__(self, out: Path, plan: Plan, start: Path | None = None) -> None:
+        torch.manual_seed(plan.seed)
+        self.out, self.plan, self.step = out, plan, 0
+        self.network = AnatomyNetwork()
+        if start is not None:
+            self.network.load_state_dict(torch.load(start, weights_only=True)["mean"])
+        self.mean = copy.deepcopy(self.network).eval()
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), plan.rate, weight_decay=0.02)
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / "last.pt").is_file():
+            state = torch.load(out / "last.pt", weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.mean.load_state_dict(state["mean"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Keep everything needed to go on; written aside first, so that a stop leaves one whole."""
+        state = {"network": self.network.state_dict(), "mean": self.mean.state_dict(),
+                 "optimiser": self.optimiser.state_dict(), "step": self.step}  # fmt: skip
+        torch.save(state, self.out / "last.tmp")
+        (self.out / "last.tmp").rename(self.out / "last.pt")
+
+    def learn(self, batch: "dict[str, Tensor]") -> dict[str, float]:
+        """One step; returns the losses."""
+        plan = self.plan
+        warm = min(1.0, (self.step + 1) / plan.warmup)
+        cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / plan.steps, 1.0)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = plan.rate * warm * max(float(cosine), 0.02)
+        self.network.train()
+        films = batch["film"][:, None].contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = self.network(films)
+        parts = losses.measure(seen, batch)
+        self.optimiser.zero_grad()
+        losses.total(parts).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _average(self) -> None:
+        """Move the running mean; every fourth step is enough and saves a twentieth of the time."""
+        if self.step % 4:
+            return
+        keep = min(EMA**4, (1 + self.step) / (10 + self.step))
+        own, mean = self.network.state_dict(), self.mean.state_dict()
+        moving = [name for name, value in mean.items() if value.dtype.is_floating_point]
+        with torch.no_grad():
+            torch._foreach_lerp_([mean[n] for n in moving], [own[n] for n in moving], 1 - keep)
+
+
+def fit(run: Run, bank: Bank, stream: RealStream) -> None:
+    """Learn until the plan is fulfilled."""
+    started, first = time.monotonic(), run.step
+    sums: dict[str, float] = {}
+    while run.step < run.plan.steps:
+        rng = np.random.default_rng((run.plan.seed, run.step))
+        simulated = bank.take(rng.integers(len(bank), size=SIMULATED))
+        films = [stream.sample(rng) for _ in range(REAL)]
+        films += [stream.negative(rng) for _ in range(WRONG)]
+        for name, value in run.learn(join(simulated, collate(films))).items():
+            sums[name] = sums.get(name, 0.0) + value
+        if run.step % 50 == 0:
+            pace = (time.monotonic() - started) / (run.step - first)
+            words = " ".join(f"{name} {value / 50:.3f}" for name, value in sums.items())
+            print(f"step {run.step}/{run.plan.steps} {pace:.2f} s: {words}", flush=True)  # noqa: T201
+            sums = {}
+        if run.step % run.plan.save_every == 0:
+            run.save()
+            bank.refresh()
+    run.save()
+
+
+def load_pseudo(path: Path) -> "dict[str, Pseudo]":
+    """Read a teacher's labels, see models.training.adapt."""
+    from models.training.batches import Pseudo  # noqa: PLC0415 - values only needed here
+
+    with np.load(path) as kept:
+        return {
+            str(name): Pseudo(kept["boxes"][i], kept["weights"][i], kept["masks"][i].astype("f4"),
+                              float(kept["masks_weight"][i]))
+            for i, name in enumerate(kept["names"])
+        }  # fmt: skip
+
+
+def main() -> None:
+    """Train, or go on training."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("bank", "bases", "real", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--pseudo", type=Path)
+    chosen = parser.parse_args()
+    torch.set_num_threads(2)
+    films = real.load(chosen.real, "train", chosen.bases / "small")
+    pseudo = load_pseudo(chosen.pseudo) if chosen.pseudo else {}
+    run = Run(chosen.out, Plan(chosen.steps, chosen.rate), chosen.start)
+    fit(run, Bank(chosen.bank), RealStream(films, pseudo))
+
+
+if __name__ == "__main__":
+    main()
