@@ -59,9 +59,8 @@ def show(status: "Mapping[str, Any]") -> None:
     terminal.say(f"Audit trail:       {audit['sealed']} sealed, {audit['unsealed']} waiting")
     if seen["open_jobs"]:
         terminal.say("")
-        late = {one["job_id"] for one in status["late"]}
         rows = [
-            (one["job_id"], _age(one["queued_at"], now), one["job_id"] in late, one["why"])
+            (one["job_id"], _age(one["queued_at"], now), "late" * one["is_late"], one["why"])
             for one in seen["open_jobs"]
         ]
         terminal.table(("open job", "age", "late", "why"), rows)

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("service.commands:status", "Health, counts, ages, what is late and why"),
     "settings": Entry("service.commands:settings", "The settings in force, secrets masked"),
     "version": Entry("service.commands:version", "The version of Carina"),
-    "send": Entry("service.commands_studies:send", "Send DICOM files to our own listener"),
+    "send": Entry("service.commands_send:send", "Send DICOM files to our own listener"),
     "studies": Entry("service.commands_studies:studies", "The newest studies and where they stand"),
     "show": Entry("service.commands_studies:show", "One study: its state, its draft, its events"),
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),

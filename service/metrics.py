@@ -48,7 +48,7 @@ class _Collector:
             "part",
             {part.name: part.restarts for part in self._status.parts},
         )
-        yield _one("carina_drafts_late", "Open drafts older than allowed", len(self._status.late))
+        yield _one("carina_drafts_late", "Open drafts older than allowed", seen.late)
         yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
         yield _one("carina_audit_unsealed", "Audit events not sealed yet", seen.audit.unsealed)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from service.db import queries
 from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
 from service.values import JobState, StudyState
 
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
-
-OPEN = (
-    JobState.QUEUED,
-    JobState.RUNNING,
-    JobState.ENCODED,
-    JobState.SENDING,
-    JobState.SENT,
-)
-"""States of a job that somebody still has to do something about."""
 
 RECENT = timedelta(days=1)
 SHOWN = 20
@@ -47,6 +39,7 @@ class OpenJob:
     job_id: UUID
     state: JobState
     queued_at: datetime
+    is_late: bool
     why: str
 
 
@@ -62,26 +55,31 @@ class AuditOverview:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything at one moment. Ended jobs are counted over ``RECENT``."""
+    """Everything at one moment. Ended jobs are counted over ``RECENT``.
+
+    ``open_jobs`` are the oldest few; ``late`` counts all that are older than the site allows.
+    """
 
     studies: "Mapping[str, int]" = field(default_factory=dict)
     jobs: "Mapping[str, int]" = field(default_factory=dict)
     oldest_open_at: datetime | None = None
     open_jobs: tuple[OpenJob, ...] = ()
+    late: int = 0
     audit: AuditOverview = field(default_factory=AuditOverview)
     bundle: str | None = None
     last_received_at: datetime | None = None
     last_delivered_at: datetime | None = None
 
 
-def overview(session: "Session", now: datetime) -> Overview:
-    """Return how things stand."""
-    still_open = _open_jobs(session, now)
+def overview(session: "Session", now: datetime, late_after: timedelta) -> Overview:
+    """Return how things stand; a draft is late when it was queued ``late_after`` ago."""
+    still_open = _open_jobs(session, now, late_after)
     return Overview(
         studies=_studies(session, now),
         jobs=_jobs(session, now),
         oldest_open_at=min((job.queued_at for job in still_open), default=None),
         open_jobs=still_open,
+        late=len(queries.late(session, now, late_after)),
         audit=_audit(session),
         bundle=_newest_bundle(session),
         last_received_at=session.scalar(select(func.max(StudyRow.last_received_at))),
@@ -105,19 +103,29 @@ def _studies(session: "Session", now: datetime) -> dict[str, int]:
 def _jobs(session: "Session", now: datetime) -> dict[str, int]:
     found = session.execute(
         select(JobRow.state, func.count())
-        .where((JobRow.changed_at > now - RECENT) | JobRow.state.in_(OPEN))
+        .where((JobRow.changed_at > now - RECENT) | JobRow.state.in_(queries.UNFINISHED))
         .group_by(JobRow.state)
     )
     counts = {str(state): int(number) for state, number in found}
     return {state.value: counts.get(state, 0) for state in JobState}
 
 
-def _open_jobs(session: "Session", now: datetime) -> tuple[OpenJob, ...]:
+def _open_jobs(session: "Session", now: datetime, late_after: timedelta) -> tuple[OpenJob, ...]:
     rows = session.scalars(
-        select(JobRow).where(JobRow.state.in_(OPEN)).order_by(JobRow.queued_at).limit(SHOWN)
+        select(JobRow)
+        .where(JobRow.state.in_(queries.UNFINISHED))
+        .order_by(JobRow.queued_at)
+        .limit(SHOWN)
     )
     return tuple(
-        OpenJob(row.job_id, JobState(row.state), row.queued_at, why_open(row, now)) for row in rows
+        OpenJob(
+            job_id=row.job_id,
+            state=JobState(row.state),
+            queued_at=row.queued_at,
+            is_late=row.queued_at < now - late_after,
+            why=why_open(row, now),
+        )
+        for row in rows
     )
 
 

@@ -17,7 +17,7 @@ from service.checks import Check
 from service.db import migrate
 from service.db.engine import Database
 from service.errors import DatabaseNotMigrated
-from service.overview import OpenJob, Overview, overview
+from service.overview import Overview, overview
 from service.runstate import PartState, PartStatus, RunState
 from service.settings import Settings
 
@@ -37,8 +37,7 @@ class Health(IntEnum):
 class Status:
     """Everything that ``carina status`` and the web page show.
 
-    ``late`` are open jobs older than the site allows. ``parts`` is empty where no supervisor runs
-    the processes.
+    ``parts`` is empty where no supervisor runs the processes.
     """
 
     looked_at: datetime
@@ -48,7 +47,6 @@ class Status:
     parts: tuple[PartStatus, ...]
     checks: tuple[Check, ...]
     overview: Overview
-    late: tuple[OpenJob, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it: times in ISO 8601, ages in seconds."""
@@ -101,12 +99,10 @@ class Source:
             checks.disk(settings),
         )
         seen = Overview() if fault else self._overview(now)
-        limit = timedelta(seconds=settings.late_after_s)
-        late = tuple(job for job in seen.open_jobs if now - job.queued_at > limit)
         faults = (
             *_faults_of_parts(state),
             *(f"{check.name}: {check.words}" for check in found if not check.is_well),
-            *_faults_of_overview(seen, late, now),
+            *_faults_of_overview(seen, now),
         )
         return Status(
             looked_at=now,
@@ -116,13 +112,12 @@ class Source:
             parts=() if state is None else state.parts,
             checks=found,
             overview=seen,
-            late=late,
         )
 
     def _overview(self, now: datetime) -> Overview:
         assert self._database is not None
         with self._database.begin() as session:
-            return overview(session, now)
+            return overview(session, now, timedelta(seconds=self._settings.late_after_s))
 
     def _asked(self, name: str, ask: Callable[[Settings], Check]) -> Check:
         asked_at, answer = self._remembered.get(name, (0.0, None))
@@ -151,12 +146,11 @@ def _faults_of_parts(state: RunState | None) -> tuple[str, ...]:
     )
 
 
-def _faults_of_overview(
-    seen: Overview, late: tuple[OpenJob, ...], now: datetime
-) -> tuple[str, ...]:
+def _faults_of_overview(seen: Overview, now: datetime) -> tuple[str, ...]:
     faults = []
-    if late:
-        faults.append(f"{len(late)} drafts are late; the oldest: {late[0].why}")
+    if seen.late:
+        why = f"; the oldest: {seen.open_jobs[0].why}" if seen.open_jobs else ""
+        faults.append(f"{seen.late} drafts are late{why}")
     waiting = seen.audit.oldest_unsealed_at
     if waiting is not None and now - waiting > UNSEALED_LIMIT:
         faults.append(f"audit: {seen.audit.unsealed} events are not sealed")
