@@ -69,11 +69,9 @@ def analyse(context: "WorkerContext", book: "ProfileBook") -> "tuple[UUID, ...]"
     with beating(context.pulse, [reading.fence for reading in readings]) as heartbeat:
         batch = Batch(context, book, eye, heartbeat)
         try:
-            encoded = batch.run(readings)
+            return batch.run(readings)
         finally:
             batch.give_back(readings)
-    context.ring_deliver(encoded)
-    return encoded
 
 
 class Batch:
@@ -100,12 +98,15 @@ class Batch:
         seen: list[tuple[Sight | ModelError, ...]] = []
         with self._contained(*going):
             seen = self._look(going)
-        encoded = []
+        orders: list[encoding.Order] = []
         for reading, sights in zip(going, seen, strict=False):
             with self._contained(reading):
-                if self._conclude(reading, sights):
-                    encoded.append(reading.job.job_id)
-        return tuple(encoded)
+                orders.extend(self._conclude(reading, sights))
+        for order in orders:
+            # The job is in other hands already: what goes wrong here must not touch it.
+            with failures.contained([order.job.job_id], _leave_alone):
+                encoding.draw_overlays(order, self._context)
+        return tuple(order.job.job_id for order in orders)
 
     def give_back(self, readings: Sequence[Reading]) -> None:
         """Return what an interrupted batch has not ended: those jobs are not the reason."""
@@ -144,7 +145,9 @@ class Batch:
             reading.seconds |= {"look": each * count, "network": spent * count / len(images)}
         return [tuple(next(sights) for _ in reading.picked.films) for reading in readings]
 
-    def _conclude(self, reading: Reading, sights: "Sequence[Sight | ModelError]") -> bool:
+    def _conclude(
+        self, reading: Reading, sights: "Sequence[Sight | ModelError]"
+    ) -> "Iterator[encoding.Order]":
         with _timed(reading, "conclude"):
             drafted = drafting.draft(reading.picked.films, sights, self._eye)
         drafted = self._with_what_fits(reading, drafted)
@@ -152,9 +155,8 @@ class Batch:
         rejected = (*reading.picked.rejected, *drafted.rejected)
         if not drafted.drafts:
             self._skip(reading, rejected)
-            return False
-        self._encode(reading, drafted, rejected)
-        return True
+        else:
+            yield self._encode(reading, drafted, rejected)
 
     def _with_what_fits(self, reading: Reading, drafted: "Drafted") -> "Drafted":
         """Try again while a film has no room; in the end do without it, if another was read."""
@@ -166,7 +168,7 @@ class Batch:
 
     def _encode(
         self, reading: Reading, drafted: "Drafted", rejected: "tuple[Rejected, ...]"
-    ) -> None:
+    ) -> "encoding.Order":
         context, job = self._context, reading.job
         now = context.clock()
         settings = context.settings
@@ -189,6 +191,8 @@ class Batch:
             jobs.keep_results(session, reading.fence, encoded.kept, settings.kept_results)
             jobs.move(session, reading.fence, JobState.ENCODED, context.clock(), facts)
         self._heartbeat.drop(reading.fence)
+        context.ring_deliver([job.job_id])
+        return order
 
     def _skip(self, reading: Reading, rejected: "tuple[Rejected, ...]") -> None:
         words = "; ".join(dict.fromkeys(one.words for one in rejected)) or NO_FILM_WORDS
@@ -256,6 +260,10 @@ class Batch:
     @property
     def _database(self) -> "Callable[[], contextlib.AbstractContextManager[Session]]":
         return self._context.database.begin
+
+
+def _leave_alone(_error: Exception, _how: Treatment) -> None:
+    """Write nothing down."""
 
 
 @contextlib.contextmanager

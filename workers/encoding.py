@@ -16,12 +16,10 @@ from workers.trail import identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from dicom.drafts import FilmDraft
     from dicom.profile import DestinationProfile
     from dicom.values import InstanceRef, KeptResult, Rejected
-    from models.values import Analysis
     from service.values import Job
     from workers.context import WorkerContext
 
@@ -80,14 +78,26 @@ def encode(order: Order, context: "WorkerContext") -> Encoded:
     encoded = time.perf_counter()
     folder = settings.kept_results / str(order.job.job_id)
     kept = files.keep(folder / str(order.job.attempt), built)
-    overlays = [_keep_overlay(folder, n, one.analysis) for n, one in enumerate(order.drafts)]
     words = _in_words(order) | {
         "banner": list(banner),
         "not_taken": order.profile.not_taken(settings.results),
-        "overlays": [path.relative_to(settings.kept_results).as_posix() for path in overlays],
+        "overlays": [f"{order.job.job_id}/{name}" for name in _overlay_names(order)],
     }
     seconds = {"encode": encoded - started, "keep": time.perf_counter() - encoded}
     return Encoded(kept, words, _bundle(order), seconds)
+
+
+def draw_overlays(order: Order, context: "WorkerContext") -> None:
+    """Draw the pictures that `carina show --png` gives; nothing that is delivered waits for them.
+
+    ``overlay.png`` is the first film, then ``overlay-2.png`` …, in the job's folder of results.
+    """
+    folder = context.settings.kept_results / str(order.job.job_id)
+    for name, draft in zip(_overlay_names(order), order.drafts, strict=True):
+        buffer = io.BytesIO()
+        picture = Image.fromarray(pictures.overlay(draft.analysis, OVERLAY_PX))
+        picture.save(buffer, "PNG", compress_level=1)  # three times as fast, a tenth larger
+        files.write_whole(folder / name, buffer.getvalue())
 
 
 def use_in(words: "Mapping[str, Any]") -> BundleUse:
@@ -126,9 +136,6 @@ def _bundle(order: Order) -> str:
     )
 
 
-def _keep_overlay(folder: "Path", index: int, analysis: "Analysis") -> "Path":
-    path = folder / ("overlay.png" if index == 0 else f"overlay-{index + 1}.png")
-    buffer = io.BytesIO()
-    Image.fromarray(pictures.overlay(analysis, OVERLAY_PX)).save(buffer, "PNG")
-    files.write_whole(path, buffer.getvalue())
-    return path
+def _overlay_names(order: Order) -> list[str]:
+    rest = [f"overlay-{number}.png" for number in range(2, len(order.drafts) + 1)]
+    return ["overlay.png", *rest]

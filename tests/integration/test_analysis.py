@@ -27,6 +27,7 @@ from workers.deliver_step import deliver
 
 pytestmark = pytest.mark.integration
 
+EVERYTHING = ",".join(ResultKind)
 LATER = datetime(2026, 1, 2, 11, 45, tzinfo=UTC)  # a second exposure, not a processed copy
 
 
@@ -68,7 +69,7 @@ def results_of(ward: Ward, job: Job) -> dict[ResultKind, Path]:
 
 def test_a_film_becomes_kept_results_and_rings_once(ward: Ward) -> None:
     job = ward.queue(a_film("one"))
-    assert ward.analyse() == (job.job_id,)
+    assert ward.analyse(results=EVERYTHING) == (job.job_id,)
     assert ward.state(job) is JobState.ENCODED
     assert ward.rung == [job.job_id]
     found = results_of(ward, job)
@@ -350,12 +351,13 @@ def test_a_worker_that_is_stopped_gives_its_studies_back_without_blame(ward: War
 def test_an_archive_without_seg_is_asked_before_anything_is_encoded(ward: Ward) -> None:
     job = ward.queue(a_film("one"))
     with unreliable_archive.running(without=(ResultKind.ANATOMY_SEG,)) as archive:
-        ward.analyse(pacs=archive.node)
+        ward.analyse(pacs=archive.node, results=EVERYTHING)
         assert archive.arrived == []
         assert ResultKind.ANATOMY_SEG not in results_of(ward, job)
         deliver(ward.context(archive.node))
     row = ward.job(job)
     assert (row.state, row.reason) == (JobState.DELIVERED, "not taken: SEG")
+    assert ResultKind.TEXT_SR in ward.answers(job)
 
 
 def test_a_new_acquisition_names_what_it_replaces(ward: Ward) -> None:
