@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -28,6 +28,7 @@ GARBAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
@@ -240,7 +241,7 @@ def _lenient(
     """Return a number, or None for one that is not a number: the header is then silent on it."""
     try:
         return read_value(ds, keyword)
-    except (TypeError, ValueError, OverflowError):
+    except GARBAGE:
         return None
 
 

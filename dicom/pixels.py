@@ -4,7 +4,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import dcmread
@@ -157,9 +157,10 @@ def _stored(
     _check_description(ds)
     _check_pixel_data(ds, transfer_syntax_uid)
     decoder = get_decoder(transfer_syntax_uid)
-    raw, _ = decoder.as_array(
-        ds, index=0, raw=True, decoding_plugin=_PLUGINS.get(transfer_syntax_uid, "")
-    )
+    # Correcting unused bits takes High Bit for granted, and loses padding values.
+    options: dict[str, Any] = {"correct_unused_bits": False}
+    plugin = _PLUGINS.get(transfer_syntax_uid, "")
+    raw, _ = decoder.as_array(ds, index=0, raw=True, decoding_plugin=plugin, **options)
     if raw.shape != (ds.Rows, ds.Columns):
         raise PixelDataMismatch("decoded pixels are not of the size in the header")
     native = transfer_syntax_uid in contexts.UNCOMPRESSED or transfer_syntax_uid == _RLE
@@ -169,7 +170,7 @@ def _stored(
 
 def _check_description(ds: "Dataset") -> None:
     """Refuse, before anything is decoded, what no film is (PS3.3 C.7.6.3)."""
-    if "PixelData" not in ds:
+    if not ds.get("PixelData"):
         raise UnsupportedPixelData("no pixel data")
     rows, columns = int(ds.Rows), int(ds.Columns)
     if not (0 < rows <= _SIDE_MAX and 0 < columns <= _SIDE_MAX and rows * columns <= _PIXELS_MAX):

@@ -201,6 +201,12 @@ def test_cut_and_spliced_files_never_raise_anything_else(
     reads_or_refuses(folder, CONTENT[:first] + between + CONTENT[second:])
 
 
+def test_a_number_of_broken_length_is_silence(tmp_path: Path) -> None:
+    rows = CONTENT.index(b"\x28\x00\x10\x00US\2\0")
+    broken = CONTENT[: rows + 6] + b"\3\0" + b"\4\0\0" + CONTENT[rows + 10 :]
+    assert read(tmp_path, broken).film.rows is None
+
+
 @FUZZ
 @given(st.binary(max_size=300))
 @example(b"\xff\xfe\x00\xe0" * 60)
