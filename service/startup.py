@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from service import installation
+from service import installation, logs
 from service.embedded import credentials, place
 from service.embedded.servers import BROKER_URL, DATABASE_URL, OWNER_URL, Servers, Wanted, settle
 from service.errors import ServiceError, SettingsInvalid, StartFailed
@@ -38,6 +38,7 @@ def run(home: Path) -> None:
         If it cannot be started; the fault also stands in the state file.
     """
     try:
+        logs.configure(load(), "supervisor")
         supervisor = Supervisor(plan(home))
     except ServiceError as error:
         _write_fault(home, str(error))
