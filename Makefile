@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 KEEP ?=
+STOP ?=
 ARGS ?=
 SHAPE ?= embedded
 
@@ -43,8 +44,8 @@ integration: system setup ## tests with a real Postgres, broker, sockets and Ort
 e2e: system setup ## tests of the whole system, and of what a browser shows
 	$(PYTEST) tests/e2e $(ARGS)
 
-demo: system setup ## seven films through the whole system; KEEP=1 leaves it running
-	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(ARGS)
+demo: system setup ## seven films through the whole system; KEEP=1 leaves it running, STOP=1 ends that
+	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(if $(STOP),--stop) $(ARGS)
 
 bench: system setup ## measure latency, memory and ingest; writes docs/bench.md
 	@$(BIN)/python -m scripts.bench $(ARGS)

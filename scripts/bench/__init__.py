@@ -1,0 +1,1 @@
+"""``make bench``: latency by stage, memory, and ingest beside Orthanc and storescp."""

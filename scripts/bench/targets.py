@@ -1,0 +1,187 @@
+"""The receivers that are compared: Carina as shipped, Orthanc as packaged, dcmtk's storescp."""
+
+import contextlib
+import shutil
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from dicom.values import PacsNode
+from scripts.installation import Installation, first_free_port, system_program
+from tests import orthanc
+
+LOOPBACK = "127.0.0.1"
+START_S = 20.0
+INGEST_ONLY = {"CARINA_QUIET_PERIOD_S": "86400", "CARINA_LOG_LEVEL": "WARNING"}
+"""Nothing is read while receiving is measured; the log of every instance is the user's choice."""
+
+
+class Target(ABC):
+    """One receiver: where to send, what it costs, how to make room after a run."""
+
+    name: str
+    node: PacsNode
+
+    @abstractmethod
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes whose processor time counts."""
+
+    @abstractmethod
+    def stored(self) -> int:
+        """Return how many objects it holds."""
+
+    @abstractmethod
+    def make_room(self) -> None:
+        """Remove the bytes of ended runs; not part of what is measured."""
+
+    def cpu_s(self) -> float:
+        """Return the processor seconds spent so far, children that have ended included."""
+        total = 0.0
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                spent = process.cpu_times()
+                total += spent.user + spent.system + spent.children_user + spent.children_system
+        return total
+
+
+class CarinaTarget(Target):
+    """A whole installation, started by ``carina up``; the listener and Postgres are counted."""
+
+    def __init__(self, installation: Installation, name: str, port: int) -> None:
+        self.name = name
+        self.node = PacsNode("CARINA", LOOPBACK, port)
+        self._installation = installation
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the listener, its children, and Postgres with its backends."""
+        ids = self._installation.processes()
+        return [one for part in ("listen", "postgres") for one in _with_children(ids.get(part, 0))]
+
+    def stored(self) -> int:
+        """Return how many objects lie in the spool."""
+        return sum(1 for _ in self._objects().rglob("*.dcm"))
+
+    def make_room(self) -> None:
+        """Empty the spool behind its back: no study of this installation is ever read."""
+        for folder in self._objects().glob("*/*"):
+            shutil.rmtree(folder)
+
+    def _objects(self) -> Path:
+        return self._installation.home / "spool" / "objects"
+
+
+class OrthancTarget(Target):
+    """Orthanc with the defaults of Debian's package: SQLite, and it fsyncs what it stores."""
+
+    name = "Orthanc"
+
+    def __init__(self, server: orthanc.Orthanc) -> None:
+        self.node = server.node
+        self._server = server
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the one process."""
+        held = str(self._server.folder)
+        return [
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if any(held in word for word in one.info["cmdline"] or ())
+        ]
+
+    def stored(self) -> int:
+        """Return how many instances it counts."""
+        return int(self._server.get("/statistics")["CountInstances"])
+
+    def make_room(self) -> None:
+        """Delete every study."""
+        for study in self._server.get("/studies"):
+            self._server.delete(f"/studies/{study}")
+
+
+class StorescpTarget(Target):
+    """storescp, one process per association. It does not fsync and keeps no index."""
+
+    name = "storescp"
+
+    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, port: int) -> None:
+        self.node = PacsNode("STORESCP", LOOPBACK, port)
+        self._folder = folder
+        self._process = psutil.Process(process.pid)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the parent, whose times hold those of its ended children."""
+        return _with_children(self._process.pid)
+
+    def stored(self) -> int:
+        """Return how many files it wrote."""
+        return sum(1 for _ in self._folder.iterdir())
+
+    def make_room(self) -> None:
+        """Remove them."""
+        for path in self._folder.iterdir():
+            path.unlink()
+
+
+@contextlib.contextmanager
+def carina(folder: Path, listeners: int, pacs: PacsNode | None = None) -> Iterator[CarinaTarget]:
+    """Run an installation with one or more listener processes."""
+    port = first_free_port()
+    variables = INGEST_ONLY | {
+        "CARINA_LISTENER_PORT": str(port),
+        "CARINA_LISTENER_PROCESSES": str(listeners),
+        "CARINA_WEB_PORT": "0",
+        **({"CARINA_PACS": str(pacs)} if pacs else {}),
+    }
+    installation = Installation(folder, variables)
+    installation.up()
+    try:
+        plural = "process" if listeners == 1 else "processes"
+        yield CarinaTarget(installation, f"Carina, {listeners} listener {plural}", port)
+    finally:
+        installation.down()
+
+
+@contextlib.contextmanager
+def packaged_orthanc(folder: Path) -> Iterator[OrthancTarget]:
+    """Run Orthanc as Debian configures it, but for ports, folders and who may send."""
+    options = orthanc.OrthancOptions(extra={"SyncStorageArea": True})
+    with orthanc.running(folder, options) as server:
+        yield OrthancTarget(server)
+
+
+@contextlib.contextmanager
+def storescp(folder: Path) -> Iterator[StorescpTarget]:
+    """Run dcmtk's receiver with its defaults and one process per association."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = first_free_port()
+    command = [
+        *(system_program("storescp"), "--quiet", "--fork", "--aetitle", "STORESCP"),
+        *("--output-directory", str(folder), str(port)),
+    ]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={"TCP_NODELAY": "1"})
+    try:
+        _wait_until_listening(port)
+        yield StorescpTarget(process, folder, port)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_listening(port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while not any(link.laddr[1:] == (port,) for link in psutil.net_connections("tcp4")):
+        if time.monotonic() > deadline:
+            raise TimeoutError("storescp does not listen")
+        time.sleep(0.05)
+
+
+def _with_children(process_id: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(process_id)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
