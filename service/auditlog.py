@@ -112,7 +112,7 @@ def _rows(session: "Session", query: AuditQuery) -> "Iterator[tuple[AuditEventRo
         .order_by(AuditEventRow.id)
         .execution_options(yield_per=READ_AT_ONCE)
     )
-    yield from rows.tuples()
+    yield from rows
 
 
 DCM: Final = "DCM"

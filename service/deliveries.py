@@ -167,7 +167,7 @@ def _result_ids(session: "Session", job_id: "UUID") -> "Mapping[str, int]":
     rows = session.execute(
         select(ResultRow.sop_instance_uid, ResultRow.id).where(ResultRow.job_id == job_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _tell(

@@ -154,11 +154,11 @@ def heartbeat(
             JobRow.claimed_at > now - hard_limit,
         )
         .values(lease_until=func.least(now + lease, JobRow.claimed_at + hard_limit))
-        .returning(JobRow.job_id)
+        .returning(JobRow.job_id, JobRow.attempt)
         .execution_options(synchronize_session=False)
     )
-    ids = set(kept.scalars())
-    return tuple(fence for fence in fences if fence.job_id in ids)
+    ours = {(job_id, attempt) for job_id, attempt in kept}
+    return tuple(fence for fence in fences if (fence.job_id, fence.attempt) in ours)
 
 
 def move(

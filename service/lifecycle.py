@@ -123,7 +123,13 @@ def put(
         row.next_attempt_at = now
     _leave(row, facts)
     session.flush()
-    detail = {"from": old.value, "revision": row.revision, **_words(facts), **facts.detail}
+    detail = {
+        "from": old.value,
+        "to": to.value,
+        "revision": row.revision,
+        **_words(facts),
+        **facts.detail,
+    }
     audit.record(session, about(row, EVENT_OF[to], user_id, detail), now)
 
 
