@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _POSITIVE = (Presence.PRESENT, Presence.UNCERTAIN)
 _STATED = (Presence.PRESENT, Presence.ABSENT)
-_MIDLINE = 0.1  # of the distance between the lungs' centres: nearer to the middle has no side
+_MIDLINE = 0.2  # of the distance between the lungs' centres: nearer to the middle has no side
 _IN_REGION_FROM = 0.02  # share of a finding's box inside the regions it is named for
 
 

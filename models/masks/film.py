@@ -7,7 +7,7 @@ import numpy as np
 
 from models.masks import blobs
 from models.values import FindingMask
-from models.vocabulary import MaskName, Observation, Presence
+from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
     from models.values import Finding, PixelBox, Sight
 
-ORGANS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG, MaskName.HEART)
+STRUCTURE_OF: "Mapping[MaskName, AnatomicStructure]" = {
+    MaskName.RIGHT_LUNG: AnatomicStructure.RIGHT_LUNG,
+    MaskName.LEFT_LUNG: AnatomicStructure.LEFT_LUNG,
+    MaskName.HEART: AnatomicStructure.CARDIAC_SILHOUETTE,
+}
+"""The organs that are drawn, and the region each must lie in."""
 
 MASK_OF: "Mapping[Observation, MaskName]" = {
     Observation.PLEURAL_EFFUSION: MaskName.PLEURAL_EFFUSION,
@@ -34,6 +39,7 @@ LEAST_DIAMETER: "Mapping[Observation, float]" = {
 the box around both lungs (about 300 mm in an adult: 0.035 is about 10 mm)."""
 
 _LEAST_ORGAN = 0.002  # of the film's area: less is noise, not an organ
+_IN_ITS_BOX = 0.5  # share of a part of an organ inside the organ's own box
 _SECOND_PART = 0.2  # a further part of an organ counts from this share of the largest
 _LOCALISED = (Presence.PRESENT, Presence.UNCERTAIN)
 
@@ -79,11 +85,17 @@ def draw(sight: "Sight", span: float) -> Drawn:
 
 
 def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
-    """Lungs and heart; an organ that is not seen is left out."""
+    """Lungs and heart, each inside its own box; an organ that is not seen is left out."""
     drawn = []
-    for name in ORGANS:
+    boxes = {region.structure: region.box for region in sight.regions}
+    for name in STRUCTURE_OF:
         soft = sight.masks[name]
-        found = blobs.find(soft, least_area=_LEAST_ORGAN * soft.size)
+        box = boxes.get(STRUCTURE_OF[name])
+        found = [
+            part
+            for part in blobs.find(soft, least_area=_LEAST_ORGAN * soft.size)
+            if box is None or part.share_in(box) >= _IN_ITS_BOX
+        ]
         if found:
             kept = [part for part in found if part.area >= _SECOND_PART * found[0].area]
             # A lung may be cut in two by a device; a heart is one.

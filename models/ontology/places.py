@@ -73,6 +73,10 @@ _PLEURA: "dict[Side | None, tuple[Region, ...]]" = {
 }
 _LUNGS: "dict[Side | None, tuple[Region, ...]]" = {side: ZONES[side] for side in Side}
 
+TRUNK = (*_MIDDLE, *_DOMES)
+"""Regions of the trunk that belong to no lung; a blob in none of these and in no lung is no
+finding."""
+
 TIED_TO: "Mapping[Observation, Mapping[Side | None, tuple[Region, ...]]]" = {
     Observation.PLEURAL_EFFUSION: {**_PLEURA, None: (*_DOMES, Region.ABDOMEN)},
     Observation.LUNG_OPACITY: {**_LUNGS, None: _MIDDLE},

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.grounding import why_not_searched
+from models.masks import blobs
 from models.ontology import places
 from models.values import Finding
 from models.vocabulary import Observation, Presence, Side
@@ -45,7 +46,7 @@ def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
     """Judge one observation on both sides; ids are given later."""
     probability = looked.sight.probabilities[observation]
     absent_below, _ = looked.thresholds[observation]
-    parts = looked.drawn.parts.get(observation, ())
+    parts = [part for part in looked.drawn.parts.get(observation, ()) if _placed(looked, part)]
     if probability >= absent_below and not parts:
         return (_not_localised(observation, probability),)
     groups = _grouped(looked, observation, parts) if probability >= absent_below else []
@@ -55,6 +56,11 @@ def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
     return (*positives, *negatives)
 
 
+def _placed(looked: "Looked", part: "Blob") -> bool:
+    """Whether a blob lies in the chest at all; a shadow in an arm or beside the body does not."""
+    return looked.regions.side_of(part) is not None or bool(looked.regions.tied(part, places.TRUNK))
+
+
 def _grouped(
     looked: "Looked", observation: Observation, parts: "Iterable[Blob]"
 ) -> "list[tuple[Side | None, tuple[Blob, ...]]]":
@@ -62,6 +68,8 @@ def _grouped(
     by_side: dict[Side | None, list[Blob]] = {}
     for part in parts:
         by_side.setdefault(looked.regions.side_of(part), []).append(part)
+    if observation is not Observation.MASS and len(by_side) > 1:
+        by_side.pop(None, None)  # scraps of the same shadow beside the chest
     order = [side for side in (*Side, None) if side in by_side]
     alone = observation is Observation.MASS and sum(map(len, by_side.values())) <= MOST_MASSES
     if alone:
@@ -110,9 +118,10 @@ def _negative(looked: "Looked", observation: Observation, side: Side) -> Found:
     trace = looked.drawn.peak(observation, area) if area is not None else 0.0
     probability = looked.sight.probabilities[observation]
     absent_below, _ = looked.thresholds[observation]
+    # A raised probability of the film counts for this side only with a trace of its mask here.
+    absent = probability < absent_below or trace < blobs.HALF
     if looked.drawn.soft:
         probability = min(probability, trace)
-    absent = probability < absent_below
     presence = Presence.ABSENT if absent else Presence.UNCERTAIN
     reason = None if absent else FAINT
     return Found(Finding("", observation, presence, probability, side, searched, reason=reason))

@@ -77,6 +77,18 @@ def test_organs_are_drawn_and_a_second_heart_is_dropped() -> None:
     assert not drawn.organs[MaskName.HEART][40, 40]
 
 
+def test_a_piece_of_lung_far_from_its_box_is_dropped() -> None:
+    (sight,) = FakeEye().look((a_film(),))
+    strayed = dict(sight.masks)
+    strayed[MaskName.RIGHT_LUNG] = np.maximum(
+        strayed[MaskName.RIGHT_LUNG], soft_discs((300, 260), (250, 220, 35))
+    )
+    sight = type(sight)(sight.scope, sight.regions, sight.probabilities, strayed)
+    lung = film.draw(sight, 200.0).organs[MaskName.RIGHT_LUNG]
+    assert not lung[250, 220]
+    assert lung[120, 70]
+
+
 def test_an_organ_that_is_not_seen_is_left_out() -> None:
     (sight,) = FakeEye().look((a_film(),))
     masks = dict(sight.masks) | {MaskName.HEART: np.zeros((300, 260), np.float32)}

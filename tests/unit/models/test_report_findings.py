@@ -76,6 +76,15 @@ def test_a_blob_below_the_least_size_is_not_a_finding() -> None:
     assert Presence.PRESENT not in states
 
 
+def test_a_shadow_beside_the_chest_is_no_finding_of_its_own() -> None:
+    outside = Planted(Observation.PLEURAL_EFFUSION, (0.04, 0.2), (0.035, 0.1))
+    (alone,) = findings_of(FakeEye(planted=(outside,)), Observation.PLEURAL_EFFUSION)
+    assert (alone.presence, alone.boxes) == (Presence.UNCERTAIN, ())
+    inside = Planted(Observation.PLEURAL_EFFUSION, (0.2, 0.65), (0.08, 0.06))
+    both = findings_of(FakeEye(planted=(outside, inside)), Observation.PLEURAL_EFFUSION)
+    assert [len(finding.boxes) for finding in both] == [1, 0]
+
+
 def test_every_mass_is_a_finding_of_its_own_and_opacities_go_by_side() -> None:
     places = [(0.25, 0.35), (0.35, 0.6), (0.75, 0.45)]
     masses = FakeEye(planted=tuple(Planted(Observation.MASS, p, (0.04, 0.04)) for p in places))
