@@ -202,6 +202,8 @@ def _add_study(ds: Dataset, description: FilmDescription) -> None:
 def _add_acquisition(ds: Dataset, description: FilmDescription) -> None:
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.BodyPartExamined = description.body_part_examined
+    if description.body_part_examined != "CHEST":
+        ds.Laterality = ""  # type 2C: asked for where the part may be paired
     ds.ViewPosition = description.view_position
     ds.PatientOrientation = list(description.patient_orientation or ())
     if description.pixel_spacing_mm is not None:

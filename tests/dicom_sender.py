@@ -137,3 +137,42 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
             return True
         tick.wait(0.02)
     return False
+
+
+def raw_socket(assoc: Association) -> socket.socket:
+    """Return the sender's socket, to write on it past its library."""
+    assert assoc.dul.socket is not None
+    assert assoc.dul.socket.socket is not None
+    return assoc.dul.socket.socket
+
+
+def pdv(context_id: int, control: int, fragment: bytes) -> bytes:
+    """Return a presentation data value item (PS3.8 9.3.5.1)."""
+    return struct.pack(">LBB", len(fragment) + 2, context_id, control) + fragment
+
+
+def store_command() -> bytes:
+    """Return the command set of a C-STORE request (PS3.7 9.3.1), implicit little endian."""
+
+    def element(number: int, value: bytes) -> bytes:
+        return struct.pack("<HHL", 0, number, len(value)) + value
+
+    body = b"".join(
+        (
+            element(0x0002, b"1.2.840.10008.5.1.4.1.1.1\0"),
+            element(0x0100, struct.pack("<H", 0x0001)),
+            element(0x0110, struct.pack("<H", 1)),
+            element(0x0700, struct.pack("<H", 2)),
+            element(0x0800, struct.pack("<H", 1)),
+            element(0x1000, b"1.2.3.4\0"),
+        )
+    )
+    return element(0x0000, struct.pack("<L", len(body))) + body
+
+
+def send_first_half(assoc: Association) -> None:
+    """Send a command set and the beginning of its data set, and no more."""
+    context_id = assoc.accepted_contexts[0].context_id
+    assert context_id is not None
+    raw_socket(assoc).send(pdu(0x04, pdv(context_id, 0x03, store_command())))
+    raw_socket(assoc).send(pdu(0x04, pdv(context_id, 0x00, bytes(30000))))
