@@ -1,7 +1,8 @@
 """The seven films of the demonstration: what each shows, and what Carina must make of it."""
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -82,7 +83,7 @@ def _film(key: str, title: str, outcome: Outcome, ds: Dataset) -> Made:
     return DemoFilm(key, title, outcome, Path(), str(ds.StudyInstanceUID)), ds
 
 
-def _refused(key: str, title: str, ds: Dataset, codes: Set[str]) -> Made:
+def _refused(key: str, title: str, ds: Dataset, codes: AbstractSet[str]) -> Made:
     made, ds = _film(key, title, Outcome.TURNED_AWAY, ds)
     return replace(made, refusals=frozenset(codes)), ds
 
