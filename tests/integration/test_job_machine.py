@@ -80,9 +80,20 @@ class JobMachine(RuleBasedStateMachine):
             self.fences.append(claimed[1])
 
     @precondition(lambda self: self.fences)
-    @rule(data=st.data(), to=st.sampled_from(JobState), keep=st.booleans())
-    def a_holder_moves(self, data: st.DataObject, to: JobState, *, keep: bool) -> None:
-        fence = data.draw(st.sampled_from(self.fences))
+    @rule(data=st.data(), to=st.sampled_from(JobState))
+    def a_holder_moves_anywhere(self, data: st.DataObject, to: JobState) -> None:
+        self.move(data.draw(st.sampled_from(self.fences)), to, keep=False)
+
+    @precondition(lambda self: self.fences)
+    @rule(data=st.data())
+    def a_holder_goes_on(self, data: st.DataObject) -> None:
+        fence = self.fences[-1]
+        with self.database.begin() as session:
+            state = JobState(session.get_one(JobRow, fence.job_id).state)
+        if LEGAL_MOVES[state]:
+            self.move(fence, data.draw(st.sampled_from(sorted(LEGAL_MOVES[state]))), keep=True)
+
+    def move(self, fence: Fence, to: JobState, *, keep: bool) -> None:
         try:
             with self.database.begin() as session:
                 if keep and to is JobState.ENCODED:
