@@ -36,7 +36,7 @@ class WorkerContext:
     database: Database
     owner: str
     eye: "Callable[[], Eye]"
-    ring_deliver: "Callable[[Sequence[UUID]], None]"
+    ring_deliver: "Callable[[Sequence[UUID]], object]"
     clock: Callable[[], datetime]
     software_version: str
     timeouts: Timeouts = DEFAULT_TIMEOUTS
@@ -69,7 +69,7 @@ class WorkerContext:
 def make(
     settings: "Settings",
     eye: "Callable[[], Eye]",
-    ring_deliver: "Callable[[Sequence[UUID]], None]",
+    ring_deliver: "Callable[[Sequence[UUID]], object]",
 ) -> WorkerContext:
     """Make the context of this process; call it after the fork."""
     url = settings.database_url.get_secret_value()

@@ -1,0 +1,75 @@
+"""The Celery worker as a process: one forked child that does the work, and can be killed."""
+
+from typing import TYPE_CHECKING
+
+from celery import Celery, signals
+from celery.utils import default_nodename
+
+from service import ready
+from service.celery_settings import celery_settings
+from service.db import migrate
+from service.db.engine import Database, check_durable
+from workers.tasks import Workshop, register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from models.protocols import Eye
+    from service.settings import Settings
+
+
+def make_app(settings: "Settings", workshop: Workshop) -> Celery:
+    """Return the Celery application of a worker with its tasks."""
+    app = Celery("carina")
+    app.conf.update(celery_settings(settings))
+    register(app, workshop)
+    return app
+
+
+def run(
+    settings: "Settings",
+    process: str,
+    queue: str,
+    load_eye: "Callable[[Settings], Eye] | None" = None,
+) -> int:
+    """Work on one queue until SIGTERM, then finish the running task; return the exit code.
+
+    ``load_eye`` is only for tests, which bring a network of their own.
+
+    Raises
+    ------
+    DatabaseNotDurable, DatabaseNotMigrated
+        Before any message is taken.
+    """
+    _check(settings)
+    workshop = Workshop(settings) if load_eye is None else Workshop(settings, load_eye)
+    app = make_app(settings, workshop)
+    # Logging is set up already, the same for every process; children inherit it.
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    ready.announce_with_celery()
+    worker = app.Worker(
+        hostname=default_nodename(process),
+        queues=[queue],
+        loglevel=settings.log_level,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _keep_logging(**_: object) -> None:
+    """Stand in for Celery's own set-up of logging: a receiver is all it looks for."""
+
+
+def _check(settings: "Settings") -> None:
+    url = settings.database_url.get_secret_value()
+    database = Database(url, application_name="carina-worker")
+    try:
+        check_durable(database)
+        migrate.check(database)
+    finally:
+        # The children must not inherit a connection.
+        database.dispose()
