@@ -1,3 +1,4 @@
+import base64
 import shutil
 import struct
 import subprocess
@@ -13,7 +14,10 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     DeflatedExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
@@ -27,6 +31,13 @@ from models.vocabulary import SpacingSource, ViewPosition
 
 DCMCJPEG = shutil.which("dcmcjpeg")
 RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (32, 1))  # dark left, bright right
+OF_OPENJPH = base64.b64decode(
+    "/0//UQApQAAAAABAAAAAIAAAAAAAAAAAAAAAQAAAACAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUE"
+    "BEAB/1wAEyCIkJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAHEAAf+TwAAq"
+    "AP9/29oBQjQAwAATAEj5AME0AMAAE4CiiPKCgnQAwAAVYFCgQIHy5gpyAnYAwAAWgCIiIiIiIiIi+fp6enGCeADA"
+    "AC2wAAAAAAAAAAAAAAAAAAD+v8p6enp6enpxAn0A/9k="
+)
+"""A ramp 0..4095 of 64 columns and 32 rows, 16 bits, by OpenJPH: nothing here can encode HTJ2K."""
 BRIGHT = RAMP.astype(np.float32) / 65535
 
 
@@ -105,12 +116,16 @@ def test_jpeg_of_twelve_bits_lossy_is_refused_with_a_reason(tmp_path: Path) -> N
         pixels.read(compressed)
 
 
-def test_high_throughput_jpeg_2000_is_decoded_where_an_example_is_at_hand(tmp_path: Path) -> None:
-    name = get_testdata_file("HTJ2KLossless_08_RGB.dcm", download=False)
-    if name is None:
-        pytest.skip("pydicom-data has no HTJ2K file")
-    with pytest.raises(UnsupportedPixelData, match="grey"):
-        pixels.read(Path(str(name)))
+@pytest.mark.parametrize(
+    "syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K], ids=["lossless", "rpcl", "lossy"]
+)
+def test_high_throughput_jpeg_2000_is_decoded(tmp_path: Path, syntax: str) -> None:
+    ds = a_ramp(bits_stored=16)
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = encapsulate([OF_OPENJPH])
+    ds["PixelData"].VR = "OB"
+    found = pixels.stored_values(written(tmp_path, ds))
+    np.testing.assert_array_equal(found[5], np.linspace(0, 4095, 64).astype(int))
 
 
 def test_the_real_chest_is_bright_where_it_is_dense() -> None:
