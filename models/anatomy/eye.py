@@ -39,7 +39,7 @@ class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
         frame: Letterbox,
         turn: Turn,
     ) -> None:
-        self._small = dict(zip(names, small, strict=True))
+        self._small: dict[MaskName, NDArray[np.float32]] = dict(zip(names, small, strict=True))
         self._frame, self._turn = frame, turn
         self._drawn: dict[MaskName, NDArray[np.float32]] = {}
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LATTICE = (24, 40, 40)  # depth, rows, columns of the coarse lattice of displacements
 DEPTH_MM = {Projection.PA: 150.0, Projection.AP: 150.0}
 WIDE_DEPTH_MM = 215.0  # half the extent along the beam when the patient stands sideways
+BAND_ROWS = 320
 HEART_RADII_MM = (78.0, 62.0, 66.0)
 DIAPHRAGM_MM = -95.0  # height of the domes below the middle of the chest
 MIDDLE_BELOW_CARINA_MM = 35.0
@@ -76,16 +77,29 @@ class Projector:
         half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
         where = self._displaced(_rays(pose, film, half), pose)  # (3, depth, rows, columns): z y x
         unit = 2.0 * (where + self._origin[:, None, None, None]) / self._extent[:, None, None, None]
-        lattice = torch.from_numpy(np.ascontiguousarray(unit[::-1] - 1.0))[None]
-        size = (film.steps, film.side, film.side)
-        grid = functional.interpolate(lattice, size=size, mode="trilinear", align_corners=True)
-        grid = grid.permute(0, 2, 3, 4, 1).contiguous()  # (1, depth, rows, columns, xyz)
+        lattice = np.ascontiguousarray(unit[::-1] - 1.0, np.float32)
         step_mm = 2.0 * half / film.steps
+        bands = [
+            self._band(_rows(lattice, film.side, first, first + BAND_ROWS), film, step_mm)
+            for first in range(0, film.side, BAND_ROWS)
+        ]
+        parts = zip(*bands, strict=True)
+        soft, bone, structures, landmarks = (np.concatenate(part, axis=-2) for part in parts)
+        return Shadow(soft, bone, structures, landmarks)
+
+    def _band(
+        self, lattice: "NDArray[np.float32]", film: Detector, step_mm: float
+    ) -> "tuple[NDArray[np.float32], ...]":
+        """Sum along the rays of some rows; bands keep the memory of large films bounded."""
+        size = (film.steps, lattice.shape[2], film.side)
+        coarse = torch.from_numpy(lattice)[None]
+        grid = functional.interpolate(coarse, size=size, mode="trilinear", align_corners=True)
+        grid = grid.permute(0, 2, 3, 4, 1).contiguous()  # (1, depth, rows, columns, xyz)
         inside = functional.grid_sample(self._volume, grid, align_corners=True)[0]
         codes = functional.grid_sample(self._codes, grid, mode="nearest", align_corners=True)
         packed = codes[0, 0].numpy().astype(np.uint8)
         sums = inside.sum(1).numpy() * step_mm
-        return Shadow(
+        return (
             sums[0],
             sums[1],
             _thickness(packed % 16, len(Structure)) * step_mm,
@@ -134,6 +148,17 @@ def _rays(pose: Pose, film: Detector, half_mm: float) -> "NDArray[np.float32]":
     y, z = y * np.cos(pitch) - z * np.sin(pitch), y * np.sin(pitch) + z * np.cos(pitch)
     x, y = x * np.cos(yaw) - y * np.sin(yaw), x * np.sin(yaw) + y * np.cos(yaw)
     return np.stack([z, y, x]).astype(np.float32)
+
+
+def _rows(
+    lattice: "NDArray[np.float32]", side: int, first: int, stop: int
+) -> "NDArray[np.float32]":
+    """Interpolate the lattice at rows ``first`` to ``stop``: ``(3, depth, rows, w)``."""
+    places = np.arange(first, min(stop, side)) / (side - 1) * (lattice.shape[2] - 1)
+    below = np.minimum(places.astype(int), lattice.shape[2] - 2)
+    share = (places - below).astype(np.float32)[:, None]
+    low, high = lattice[:, :, below], lattice[:, :, below + 1]
+    return np.ascontiguousarray(low + (high - low) * share)
 
 
 def _thickness(codes: "NDArray[np.uint8]", count: int) -> "NDArray[np.float32]":
