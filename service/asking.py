@@ -31,11 +31,8 @@ def status_of(home: Path) -> dict[str, Any]:
     from service.settings import load  # noqa: PLC0415
     from service.status import Source  # noqa: PLC0415
 
-    source = Source(load())
-    try:
+    with Source(load()) as source:
         return source.look(datetime.now(UTC)).as_dict()
-    finally:
-        source.close()
 
 
 def show(status: "Mapping[str, Any]") -> None:

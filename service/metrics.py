@@ -7,26 +7,24 @@ from prometheus_client.core import GaugeMetricFamily
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
     from prometheus_client import Metric
 
     from service.status import Status
 
 
-def exposition(status: "Status", now: "datetime") -> bytes:
+def exposition(status: "Status") -> bytes:
     """Return the metrics in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(_Collector(status, now))
+    registry.register(_Collector(status))
     return generate_latest(registry)
 
 
 class _Collector:
     """One look at the status."""
 
-    def __init__(self, status: "Status", now: "datetime") -> None:
+    def __init__(self, status: "Status") -> None:
         self._status = status
-        self._now = now
 
     def collect(self) -> "Iterator[Metric]":
         """Yield every metric."""
@@ -54,7 +52,7 @@ class _Collector:
 
     def _oldest(self) -> float:
         oldest = self._status.overview.oldest_open_at
-        return 0.0 if oldest is None else (self._now - oldest).total_seconds()
+        return 0.0 if oldest is None else (self._status.looked_at - oldest).total_seconds()
 
 
 def _one(name: str, meaning: str, value: float) -> GaugeMetricFamily:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -58,7 +58,7 @@ class Status:
 
 
 class Source:
-    """Where the status comes from; keeps a pool of connections and remembers slow answers."""
+    """Where the status comes from; it remembers slow answers, and holds connections: use ``with``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -68,8 +68,10 @@ class Source:
         )
         self._remembered: dict[str, tuple[float, Check]] = {}
 
-    def close(self) -> None:
-        """Give the connections back."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._database is not None:
             self._database.dispose()
 

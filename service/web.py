@@ -49,17 +49,16 @@ def run(settings: "Settings") -> None:
         If the address is not a loopback address.
     """
     require_loopback(settings.web_host)
-    source = status.Source(settings)
-    config = uvicorn.Config(
-        application(source),
-        host=settings.web_host,
-        port=settings.web_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
-    _Server(config).run()
-    source.close()
+    with status.Source(settings) as source:
+        config = uvicorn.Config(
+            application(source),
+            host=settings.web_host,
+            port=settings.web_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+        _Server(config).run()
 
 
 def require_loopback(host: str) -> None:
@@ -106,7 +105,7 @@ def application(source: "status.Source") -> FastAPI:
 
     @app.get("/metrics")
     def for_prometheus() -> Response:
-        text = metrics.exposition(source.look(_now()), _now())
+        text = metrics.exposition(source.look(_now()))
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/")
