@@ -16,7 +16,7 @@ from models.values import PixelBox
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COARSE = 512  # px of the longer side of the grid on which blobs are told apart
+COARSE = 256  # px of the longer side of the grid on which blobs are told apart
 HALF = 0.5  # a soft mask is "in" from here
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)  # diagonal neighbours touch
 

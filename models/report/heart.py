@@ -18,7 +18,7 @@ from models.vocabulary import AnatomicStructure as Region
 from models.vocabulary import MaskName, Observation, Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Line = tuple[tuple[float, float], tuple[float, float]]
 
 LIMIT = 0.50  # the usual upper limit on a PA film of an adult
+_LUNGS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG)
 BAND = 1.645  # standard deviations: 5 % on each side
 OUTLINE_AGREES_WITHIN = 0.08  # of the ratio; boxes and masks further apart measure nothing
 
@@ -54,7 +55,10 @@ def extents(looked: "Looked") -> Extents | None:
     if heart is None or right is None or left is None or chest is None:
         return None
     axis = techniques.across(looked.image)
-    return Extents(_middle_line(heart, axis), _middle_line(chest, axis))
+    organs = looked.drawn.organs
+    lungs = [organs[name] for name in _LUNGS if name in organs]
+    outlines = [organs[MaskName.HEART]] if MaskName.HEART in organs else []
+    return Extents(_line(heart, axis, outlines), _line(chest, axis, lungs))
 
 
 def outlined_ratio(organs: "Mapping[MaskName, NDArray[np.bool_]]", axis: int) -> float | None:
@@ -73,11 +77,24 @@ def _width(mask: "NDArray[np.bool_]", axis: int) -> float:
     return float(set_[-1] + 1 - set_[0])
 
 
-def _middle_line(box: "PixelBox", axis: int) -> "Line":
+def _line(box: "PixelBox", axis: int, outlines: "Sequence[NDArray[np.bool_]]") -> "Line":
+    """Lay the width of a box where its organ is widest, or through its middle without outlines."""
     x, y = box.centre
+    if outlines:
+        level = _widest(np.logical_or.reduce(outlines), axis)
+        x, y = (x, level) if axis == 0 else (level, y)
     if axis == 1:
         return (x, box.y_min), (x, box.y_max)
     return (box.x_min, y), (box.x_max, y)
+
+
+def _widest(mask: "NDArray[np.bool_]", axis: int) -> float:
+    """Row (``axis`` 0) or column (1) on which a mask reaches furthest from end to end."""
+    upright = mask if axis == 0 else mask.T
+    levels = np.flatnonzero(upright.any(axis=1))
+    rows = upright[levels]
+    span = rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)
+    return float(levels[int(span.argmax())]) + 0.5
 
 
 def _length(line: "Line") -> float:
