@@ -58,7 +58,7 @@ class Status:
 
 
 class Source:
-    """Where the status comes from; it remembers slow answers, and holds connections: use ``with``."""
+    """Where the status comes from; remembers slow answers, holds connections: use ``with``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
