@@ -47,7 +47,7 @@ FULL_SCALE = 4095  # 12 bits
 
 
 def write(cache: Path, out: Path) -> None:
-    """Write the demonstration films (12 bit in 16-bit PNG), the test films (8 bit) and the truth."""
+    """Write demonstration films (12 bit in 16-bit PNG), test films (8 bit) and the truth."""
     out.mkdir(parents=True, exist_ok=True)
     truths: dict[str, Any] = {}
     fine = Studio(cache, every=1)
