@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from celery import Celery, signals
-from celery.utils import default_nodename
+from celery.utils.nodenames import default_nodename
 
 from service import ready
 from service.celery_settings import celery_settings
