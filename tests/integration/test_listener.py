@@ -1,6 +1,9 @@
 import hashlib
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dicom_sender import (
     STORESCU,
@@ -17,13 +20,14 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
-from dicom import film, spool
+from dicom import film, pixels, spool
 from dicom.errors import IntakeUnavailable, SpoolUnavailable
 from dicom.gate import Limits
 from dicom.notices import NoticeKind
 from dicom.values import Caller
 
 pytestmark = pytest.mark.integration
+DCMCJPEG = shutil.which("dcmcjpeg")
 VERIFICATION = "1.2.840.10008.1.1"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 DEFAULT = ["1.2.840.10008.1.2"]
@@ -76,6 +80,32 @@ def test_a_real_film_from_dcmtk_keeps_every_pixel(tmp_path: Path) -> None:
     (received,) = office.received
     assert dcmread(received.spool_path).PixelData == dcmread(path).PixelData
     assert received.header.view_position == "PA"
+
+
+@pytest.mark.skipif(DCMCJPEG is None, reason="dcmtk is not installed")
+@pytest.mark.parametrize(
+    ("encoder", "offer", "syntax"),
+    [
+        (["dcmcjpeg", "+e1", "+ua"], "-xs", "1.2.840.10008.1.2.4.70"),
+        (["dcmcjpls", "+ua"], "-xt", "1.2.840.10008.1.2.4.80"),
+        (["dcmcrle", "+ua"], "-xr", "1.2.840.10008.1.2.5"),
+        (["dcmconv", "+td"], "-xd", "1.2.840.10008.1.2.1.99"),
+    ],
+)
+def test_compressed_films_come_in_as_they_are(
+    tmp_path: Path, encoder: list[str], offer: str, syntax: str
+) -> None:
+    office, plain, packed = Office(), tmp_path / "plain.dcm", tmp_path / "packed.dcm"
+    plain.write_bytes(film.encode(a_film("compressed", rows=256, columns=256)))
+    subprocess.run([*encoder, str(plain), str(packed)], check=True)
+    with listening(tmp_path, office) as listener:
+        done = storescu(listener.port, packed, offer)
+    assert done.returncode == 0, done.stderr
+    (received,) = office.received
+    assert received.transfer_syntax_uid == syntax
+    np.testing.assert_array_equal(
+        pixels.read(received.spool_path).pixels, pixels.read(plain).pixels
+    )
 
 
 def test_the_same_film_twice_is_one_file(tmp_path: Path) -> None:
