@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from postgres import shared
-from rows import LEASE, NOW, SECOND, STUDY, a_result, accept, an_instance
+from rows import LEASE, NOW, QUIET, SECOND, STUDY, a_result, accept, an_instance
 from sqlalchemy import select, text
 
 from service import deliveries, jobs, lifecycle, replay, studies
@@ -61,23 +61,30 @@ class JobMachine(RuleBasedStateMachine):
             studies.close_quiet(session, self.now)
             jobs.expire(session, self.now, 3)
 
-    @rule(eligible=st.booleans())
-    def something_arrives(self, *, eligible: bool) -> None:
-        view = "PA" if eligible else "LL"
+    @rule(view=st.sampled_from(["LL", "LL", "PA"]))
+    def something_arrives(self, view: str) -> None:
         accept(self.database, self.folder, an_instance(self.folder, view_position=view), self.now)
 
     @rule()
-    def a_worker_claims(self) -> None:
+    def a_worker_claims_a_quiet_study(self) -> None:
+        self.now += QUIET
         with self.database.begin() as session:
+            studies.close_quiet(session, self.now)
             claimed = jobs.claim(session, "worker", 2, self.now, LEASE)
         self.fences += [fence for _, fence in claimed]
 
-    @rule()
-    def a_sender_claims(self) -> None:
+    @rule(moves=st.integers(0, 3))
+    def a_worker_keeps_results_and_a_sender_goes_on(self, moves: int) -> None:
+        self.a_worker_claims_a_quiet_study()
+        if self.fences:
+            self.move(self.fences[-1], JobState.ENCODED, keep=True)
+        self.now += SECOND * 5
         with self.database.begin() as session:
             claimed = deliveries.claim(session, "sender", self.now, LEASE, self.folder)
         if claimed is not None:
             self.fences.append(claimed[1])
+            for to in (JobState.SENDING, JobState.SENT, JobState.DELIVERED)[:moves]:
+                self.move(claimed[1], to, keep=False)
 
     @precondition(lambda self: self.fences)
     @rule(data=st.data(), to=st.sampled_from(JobState))
@@ -169,8 +176,8 @@ def test_no_sequence_of_events_leaves_the_table_of_legal_moves(tmp_path: Path) -
         run_state_machine_as_test(
             JobMachine,
             settings=settings(
-                max_examples=15,
-                stateful_step_count=25,
+                max_examples=20,
+                stateful_step_count=30,
                 deadline=None,
                 derandomize=True,
                 suppress_health_check=list(HealthCheck),
