@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _ERROR_COMMENT_MAX = 64  # (0000,0902) is LO
 _SAME_REFUSAL_S = 60.0
+_TOLD_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Reception:
         self._gate = doorkeeper
         self._lock = threading.Lock()
         self._refused_at: dict[str, float] = {}
+        self._told: set[tuple[Peer, tuple[str, ...]]] = set()
 
     def handlers(self) -> "list[EventHandlerType]":
         """Return what pynetdicom binds."""
@@ -96,14 +98,24 @@ class Reception:
 
     def _on_accepted(self, event: "Event") -> None:
         rejected = event.assoc.rejected_contexts
-        if rejected:
-            offered = dict.fromkeys(_checked(context.abstract_syntax) for context in rejected)
+        offered = tuple(dict.fromkeys(_checked(context.abstract_syntax) for context in rejected))
+        peer = _peer(event.assoc)
+        if offered and self._is_new((peer, offered)):
             self._tell(
                 NoticeKind.CONTEXT_REJECTED,
-                _peer(event.assoc),
+                peer,
                 "SOP class or transfer syntax not supported",
-                contexts=tuple(offered),
+                contexts=offered,
             )
+
+    def _is_new(self, rejection: tuple[Peer, tuple[str, ...]]) -> bool:
+        """Return whether this was not told yet: many senders offer all they know every time."""
+        with self._lock:
+            known = rejection in self._told
+            if len(self._told) >= _TOLD_MAX:
+                self._told.clear()
+            self._told.add(rejection)
+        return not known
 
     def _on_released(self, event: "Event") -> None:
         self._gate.ended(event.assoc)

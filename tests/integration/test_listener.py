@@ -179,6 +179,16 @@ def test_an_unknown_sop_class_is_refused_alone_and_told(tmp_path: Path) -> None:
     assert office.wait_for(NoticeKind.CONTEXT_REJECTED).contexts == (CT_IMAGE,)
 
 
+def test_the_same_refused_context_is_told_once(tmp_path: Path) -> None:
+    office = Office()
+    with listening(tmp_path, office) as listener:
+        for _ in range(3):
+            with association(listener.port, [(CT_IMAGE, DEFAULT)]):
+                pass
+    told = [notice for notice in office.notices if notice.kind is NoticeKind.CONTEXT_REJECTED]
+    assert len(told) == 1
+
+
 def test_a_sop_class_of_the_site_is_recorded(tmp_path: Path) -> None:
     office, ds = Office(), a_film("ct")
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CT_IMAGE
