@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, select, tuple_, update
 
 from service import audit, lifecycle
 from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
-from service.errors import UnknownStudy
+from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
 
 if TYPE_CHECKING:
@@ -219,10 +219,14 @@ def keep_results(
     ------
     FenceLost
         If somebody else works on the job now.
+    IllegalTransition
+        If the job is not running: results are kept once.
     ValueError
         If a path is not under ``root``.
     """
-    lifecycle.fenced(session, fence)
+    row = lifecycle.fenced(session, fence)
+    if row.state != JobState.RUNNING:
+        raise IllegalTransition(row.job_id, JobState(row.state), JobState.ENCODED)
     for result in kept:
         session.add(
             ResultRow(
