@@ -25,6 +25,8 @@ FOLDER = Path(__file__).parents[2] / "build" / "demo"
 LIMIT_S = 240.0
 VIEWER_PORT = 3000
 MODALITY = "DEMO_CR"
+PLAIN_WIDTH = 120
+"""Columns where the output is no terminal: a log of CI, a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Ending:
 def main() -> int:
     """Run it all; return the exit code."""
     arguments = _arguments()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     folder = arguments.folder.absolute()
     if arguments.stop:
         stop(folder)

@@ -50,9 +50,11 @@ def best_iou(truth: Truth, held: Held) -> float:
 
 def drawn(films: Sequence[DemoFilm], pictures: Sequence[Path]) -> Check:
     """Return whether every draft has its picture on disk."""
-    wanted = sum(film.outcome is not Outcome.TURNED_AWAY for film in films)
-    there = [path for path in pictures if path.is_file() and path.stat().st_size]
-    return Check("overlay pictures drawn", len(there) == wanted, f"{len(there)} of {wanted}")
+    wanted = {film.key for film in films if film.outcome is not Outcome.TURNED_AWAY}
+    there = {path.stem for path in pictures if path.is_file() and path.stat().st_size}
+    return Check(
+        "overlay pictures drawn", wanted <= there, f"{len(wanted & there)} of {len(wanted)}"
+    )
 
 
 def _delivered(film: DemoFilm, standing: Standing | None) -> Check:

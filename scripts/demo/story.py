@@ -1,7 +1,7 @@
 """The end of the demonstration: drafts in words, times, the archive, the audit trail, pictures."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -89,13 +89,18 @@ def audit(console: Console, film: DemoFilm, events: Sequence[Event], verified: s
     """Print the audit trail of one study, and that the chain over all events holds."""
     table = Table(title=f"Audit trail: {film.title}", title_justify="left")
     for name in ("time (UTC)", "event", "by", "detail"):
-        table.add_column(name, overflow="fold")
-    for event in events:
-        shown = {key: value for key, value in event.detail.items() if value not in (None, "", [])}
-        detail = ", ".join(f"{key}={value}" for key, value in list(shown.items())[:4])
-        table.add_row(f"{event.at:%H:%M:%S.%f}"[:-3], event.event_type, event.user_id, detail[:120])
+        table.add_column(name)
+    for same, group in groupby(events, key=lambda one: (one.event_type, one.user_id)):
+        first, *more = group
+        name = f"{same[0]} x {1 + len(more)}" if more else same[0]
+        table.add_row(f"{first.at:%H:%M:%S.%f}"[:-3], name, first.user_id, _detail(first))
     console.print(table)
     console.print(verified.strip(), markup=False)
+
+
+def _detail(event: Event) -> str:
+    plain = {key: one for key, one in event.detail.items() if isinstance(one, str | int | float)}
+    return ", ".join(f"{key}={str(one)[:24]}" for key, one in list(plain.items())[:4])
 
 
 def pictures(console: Console, paths: Sequence[Path]) -> None:

@@ -116,7 +116,7 @@ def test_a_film_turned_away_otherwise_than_it_must_is_noticed(
 
 
 def test_a_missing_picture_is_noticed(tmp_path: Path) -> None:
-    picture = tmp_path / "film.png"
+    picture = tmp_path / "key.png"
     assert not checks.drawn([film(Outcome.READ)], [picture]).kept
     picture.write_bytes(b"png")
     assert checks.drawn([film(Outcome.READ)], [picture]).kept
