@@ -6,7 +6,10 @@
 //   ["yes"]                   answer the question that OHIF asks
 //   ["wait", words]           wait until the words are on the page
 //   ["panel", name]           open a panel on the right by its tab
-//   ["colours", [r, g, b]]    count pixels of the film near a colour
+//   ["colours", [r, g, b], n] wait for at least n pixels of the film near a colour; answer
+//                             how many are in its left and its right half
+//   ["shapes", n]             wait for at least n drawn shapes; answer {canvas: [w, h],
+//                             shapes: [[x, y, w, h], ...]} in pixels of the screen
 //   ["text"]                  the text of the page
 //   ["shot", file]            save a screenshot under `out`
 import { createRequire } from "node:module";
@@ -15,7 +18,7 @@ import path from "node:path";
 const require = createRequire(path.join(process.env.OHIF_MODULES, "index.js"));
 const { chromium } = require("playwright-core");
 
-const PATIENCE_MS = 90000;
+const PATIENCE_MS = 120000;
 const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader",
   "--enable-unsafe-swiftshader",
@@ -39,7 +42,7 @@ const painted = () => {
 };
 
 const countColour = ([r, g, b]) => {
-  let count = 0;
+  const count = [0, 0];
   for (const canvas of document.querySelectorAll(".cornerstone-canvas")) {
     const copy = document.createElement("canvas");
     copy.width = canvas.width;
@@ -49,11 +52,32 @@ const countColour = ([r, g, b]) => {
     const data = pen.getImageData(0, 0, copy.width, copy.height).data;
     for (let at = 0; at < data.length; at += 4) {
       const near = Math.abs(data[at] - r) + Math.abs(data[at + 1] - g) + Math.abs(data[at + 2] - b);
-      if (near < 60) count += 1;
+      if (near < 60) count[((at / 4) % copy.width) * 2 < copy.width ? 0 : 1] += 1;
     }
   }
   return count;
 };
+
+const drawnShapes = () => {
+  const canvas = document.querySelector(".cornerstone-canvas").getBoundingClientRect();
+  const shapes = [...document.querySelectorAll("svg.svg-layer rect, svg.svg-layer path")]
+    .filter((shape) => !shape.closest("defs"))
+    .map((shape) => shape.getBoundingClientRect())
+    .filter((box) => box.width > 5 && box.height > 5)
+    .map((box) => [box.x - canvas.x, box.y - canvas.y, box.width, box.height]);
+  return { canvas: [canvas.width, canvas.height], shapes };
+};
+
+async function until(page, probe, enough) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await probe();
+    if (enough(found) || Date.now() > deadline) return found;
+    // Preview boxes are sometimes only painted at the next redraw: a resize asks for one.
+    await page.evaluate(() => window.dispatchEvent(new Event("resize")));
+    await page.waitForTimeout(500);
+  }
+}
 
 const actions = {
   async open(page, base, [target]) {
@@ -78,10 +102,13 @@ const actions = {
   async panel(page, base, [name]) {
     await page.locator(`[data-cy="${name}-btn"]`).first().click({ timeout: PATIENCE_MS });
   },
-  async colours(page, base, [rgb]) { return page.evaluate(countColour, rgb); },
+  async colours(page, base, [rgb, least = 0]) {
+    return until(page, () => page.evaluate(countColour, rgb), ([l, r]) => l + r >= least);
+  },
+  async shapes(page, base, [least]) {
+    return until(page, () => page.evaluate(drawnShapes), (found) => found.shapes.length >= least);
+  },
   async text(page) { return page.evaluate(() => document.body.innerText); },
-  async html(page) { return page.content(); },
-  async pause(page, base, [ms]) { await page.waitForTimeout(ms); },
   async shot(page, base, [file], out) { await page.screenshot({ path: path.join(out, file) }); },
 };
 
