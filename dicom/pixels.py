@@ -12,7 +12,7 @@ from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 
-from dicom import codestream, contexts, header, levels, quiet, spool
+from dicom import apart, codestream, contexts, header, levels, quiet, spool
 from dicom.errors import PixelDataMismatch, UndecodableInstance, UnsupportedPixelData
 from dicom.header import GARBAGE
 from models.values import ChestImage
@@ -41,8 +41,6 @@ _PLUGINS = {
     _RLE: "pylibjpeg",
     "1.2.840.10008.1.2.4.50": "pillow",
     "1.2.840.10008.1.2.4.51": "pillow",
-    "1.2.840.10008.1.2.4.57": "gdcm",
-    "1.2.840.10008.1.2.4.70": "gdcm",
     "1.2.840.10008.1.2.4.80": "pyjpegls",
     "1.2.840.10008.1.2.4.81": "pyjpegls",
     "1.2.840.10008.1.2.4.90": "pylibjpeg",
@@ -52,6 +50,8 @@ _PLUGINS = {
     "1.2.840.10008.1.2.4.203": "pylibjpeg",
 }
 """One decoder per syntax, so that a film decodes the same everywhere."""
+
+_DECODED_APART = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}  # lossless JPEG
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +156,22 @@ def _stored(
     """Return the stored values and where there is no film."""
     _check_description(ds)
     _check_pixel_data(ds, transfer_syntax_uid)
-    decoder = get_decoder(transfer_syntax_uid)
-    # Correcting unused bits takes High Bit for granted, and loses padding values.
-    options: dict[str, Any] = {"correct_unused_bits": False}
-    plugin = _PLUGINS.get(transfer_syntax_uid, "")
-    raw, _ = decoder.as_array(ds, index=0, raw=True, decoding_plugin=plugin, **options)
+    raw = _decoded(ds, transfer_syntax_uid)
     if raw.shape != (ds.Rows, ds.Columns):
         raise PixelDataMismatch("decoded pixels are not of the size in the header")
     native = transfer_syntax_uid in contexts.UNCOMPRESSED or transfer_syntax_uid == _RLE
     stored = _bits(raw, ds) if native else raw.astype(np.int32)
     return stored, _padding(raw, ds) | _shutter(ds)
+
+
+def _decoded(ds: "Dataset", transfer_syntax_uid: str) -> "NDArray[Any]":
+    if transfer_syntax_uid in _DECODED_APART:
+        return apart.decode(ds, transfer_syntax_uid)
+    # Correcting unused bits takes High Bit for granted, and loses padding values.
+    options: dict[str, Any] = {"correct_unused_bits": False}
+    plugin = _PLUGINS.get(transfer_syntax_uid, "")
+    decoder = get_decoder(transfer_syntax_uid)
+    return decoder.as_array(ds, index=0, raw=True, decoding_plugin=plugin, **options)[0]
 
 
 def _check_description(ds: "Dataset") -> None:
