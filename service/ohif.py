@@ -107,7 +107,9 @@ async def _pass_on(request: Request, url: str) -> Response:
     client: httpx.AsyncClient = request.app.state.archive
     # Orthanc builds the addresses in its answers from Host, so the browser's must reach it.
     headers = {"host": request.headers["host"], "accept": request.headers.get("accept", "*/*")}
-    outgoing = client.build_request("GET", url, params=request.query_params, headers=headers)
+    # The query goes on as it came: not every archive reads it the way a library writes it anew.
+    target = httpx.URL(url, query=request.scope["query_string"] or None)
+    outgoing = client.build_request("GET", target, headers=headers)
     try:
         answer = await client.send(outgoing, stream=True)
     except httpx.TransportError:

@@ -45,7 +45,7 @@ pytestmark = [
 USUAL = Sheet(rows=900, columns=800)
 SHEETS = {
     "usual": USUAL,
-    "no spacing": Sheet(rows=900, columns=800, spacing_mm=None),
+    "no-spacing": Sheet(rows=900, columns=800, spacing_mm=None),
     "mirrored": Sheet(rows=900, columns=800, orientation=("R", "F")),
 }
 LUNG = list(seg.ORGAN_COLOURS[MaskName.RIGHT_LUNG])
