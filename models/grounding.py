@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 VISIBLE_FROM = 0.5  # score of a region from which it counts as visible
 _EDGE = 0.004  # of the film's side: a box nearer than this to the edge may go on beyond it
+_ON_A_SIDE_FROM = 0.4  # share of a blob in a part of one side from which it belongs to that side
 _TIED_FROM = 0.25  # share of a blob in a region from which the region is named for it
 
 
@@ -73,7 +74,7 @@ class Regions:
             side: max(self._share(blob, region) for region in places.CHEST[side]) for side in Side
         }
         side = max(shares, key=lambda side: shares[side])
-        return side if shares[side] >= _TIED_FROM else None
+        return side if shares[side] >= _ON_A_SIDE_FROM else None
 
     def tied(
         self, blob: "Blob", candidates: "Sequence[AnatomicStructure]"

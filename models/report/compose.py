@@ -11,7 +11,7 @@ from models.values import GroundedReport, ReportSentence
 from models.vocabulary import Observation, Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from models.values import Finding
 
@@ -27,7 +27,12 @@ _URGENCY = (
 def compose(findings: "Sequence[Finding]", limits: tuple[str, ...]) -> GroundedReport:
     """Write the draft; every finding is in exactly one sentence of ``findings``."""
     return GroundedReport(
-        (*_heart(findings), *_lungs_and_pleura(findings), *_not_assessed(findings)),
+        (
+            *_heart(findings),
+            *_lungs_and_pleura(findings),
+            *_together(wording.not_localised, findings),
+            *_not_assessed(findings),
+        ),
         impression(findings),
         wording.NOT_ASSESSED,
         limits,
@@ -47,12 +52,24 @@ def _lungs_and_pleura(findings: "Sequence[Finding]") -> list[ReportSentence]:
     for observation in (Observation.LUNG_OPACITY, Observation.MASS, Observation.PLEURAL_EFFUSION):
         own = [finding for finding in findings if finding.observation is observation]
         sentences += _once(
-            [(wording.stated(finding), finding) for finding in own if finding.presence in _POSITIVE]
+            [
+                (wording.stated(finding), finding)
+                for finding in own
+                if finding.presence in _POSITIVE and not wording.is_unplaced(finding)
+            ]
         )
         negative = [finding for finding in own if finding.presence is Presence.ABSENT]
         if negative:
             sentences.append(ReportSentence(wording.absent(negative), _ids(negative)))
     return sentences
+
+
+def _together(
+    word: "Callable[[Sequence[Finding]], str]", findings: "Sequence[Finding]"
+) -> list[ReportSentence]:
+    """Say in one sentence what is suspected without a place."""
+    unplaced = [finding for finding in findings if wording.is_unplaced(finding)]
+    return [ReportSentence(word(unplaced), _ids(unplaced))] if unplaced else []
 
 
 def _not_assessed(findings: "Sequence[Finding]") -> list[ReportSentence]:
@@ -73,9 +90,10 @@ def impression(findings: "Sequence[Finding]") -> tuple[ReportSentence, ...]:
             (wording.concluded(finding), finding)
             for presence in _POSITIVE
             for finding in ranked
-            if finding.presence is presence
+            if finding.presence is presence and not wording.is_unplaced(finding)
         ]
     )
+    sentences += _together(wording.concluded_not_localised, findings)
     absent = _absent_throughout(findings)
     if absent and not _suspected_in_lungs(findings):
         named = list(dict.fromkeys(finding.observation for finding in absent))

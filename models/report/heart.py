@@ -159,7 +159,7 @@ def judged(size: Measurement, faults: tuple[str, ...]) -> tuple[Presence, str | 
         return Presence.PRESENT, None
     if size.high < LIMIT:
         return Presence.ABSENT, None
-    return Presence.UNCERTAIN, f"the band of the measurement holds the limit of {LIMIT:.2f}"
+    return Presence.UNCERTAIN, f"too close to {LIMIT:.2f} to be judged"
 
 
 def _outline_agrees(looked: "Looked", extent: Extents) -> bool:

@@ -12,11 +12,11 @@ from models.vocabulary import Side, ViewPosition
 
 if TYPE_CHECKING:
     from models.grounding import Regions
-    from models.values import ChestImage, Sight
+    from models.values import ChestImage, PixelBox, Sight
 
 MIRRORED_FROM = 0.5  # belief from which a film counts as mirrored
-ROTATED_FROM = 0.09  # spine off the middle of the clavicles, as a share of the clavicles' span
-SHALLOW_BELOW = 0.62  # height of the lungs over the width of the chest
+ROTATED_FROM = 0.06  # spine off the middle between the clavicles' inner ends, over chest width
+SHALLOW_BELOW = 0.65  # height of the lungs over the width of the chest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,24 @@ def across(image: "ChestImage") -> int:
 
 
 def _rotation(regions: "Regions", axis: int) -> float | None:
-    """How far the spine is off the middle between the clavicles, over the clavicles' span."""
+    """How far the spine is off the middle between the clavicles' inner ends, over chest width.
+
+    The sign a reader looks for: the spinous process midway between the two ends.
+    """
     right, left = regions.box(Region.RIGHT_CLAVICLE), regions.box(Region.LEFT_CLAVICLE)
     spine = regions.box(Region.SPINE)
-    if right is None or left is None or spine is None:
+    chest = regions.union((Region.RIGHT_LUNG, Region.LEFT_LUNG))
+    if right is None or left is None or spine is None or chest is None:
         return None
-    span = abs(right.centre[axis] - left.centre[axis])
-    middle = (right.centre[axis] + left.centre[axis]) / 2
-    return abs(middle - spine.centre[axis]) / span if span > 0 else None
+    first, second = sorted((_span(right, axis), _span(left, axis)))
+    middle = (first[1] + second[0]) / 2
+    low, high = _span(chest, axis)
+    return abs(middle - spine.centre[axis]) / (high - low)
+
+
+def _span(box: "PixelBox", axis: int) -> tuple[float, float]:
+    """Extent of a box along x (``axis`` 0) or y (1)."""
+    return (box.x_min, box.x_max) if axis == 0 else (box.y_min, box.y_max)
 
 
 def _inspiration(regions: "Regions", axis: int) -> float | None:
@@ -103,7 +113,8 @@ def _inspiration(regions: "Regions", axis: int) -> float | None:
     if chest is None or any(box is None for box in boxes):
         return None
     heights = [box.height if axis == 0 else box.width for box in boxes if box is not None]
-    return sum(heights) / len(heights) / (chest.width if axis == 0 else chest.height)
+    low, high = _span(chest, axis)
+    return sum(heights) / len(heights) / (high - low)
 
 
 def _sides_in_order(image: "ChestImage", regions: "Regions") -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.grounding import listed
 from models.ontology import places
-from models.report.localised import BELOW_CALL
+from models.report.localised import BELOW_CALL, NOT_LOCALISED
 from models.vocabulary import Observation, Presence, Side
 
 if TYPE_CHECKING:
@@ -53,6 +53,21 @@ def heart(finding: "Finding") -> str:
     return f"{opening}{size}{_because(finding)}."
 
 
+def is_unplaced(finding: "Finding") -> bool:
+    """Tell whether a finding is a suspicion of the whole film, without a place."""
+    return finding.presence is Presence.UNCERTAIN and finding.reason == NOT_LOCALISED
+
+
+def not_localised(findings: "Sequence[Finding]") -> str:
+    """One sentence on all that is suspected without a place."""
+    return f"Possible {_names(findings)}{_because(findings[0])}."
+
+
+def concluded_not_localised(findings: "Sequence[Finding]") -> str:
+    """Word the same for the impression."""
+    return f"Possible {_names(findings)}, not localised."
+
+
 def absent(findings: "Sequence[Finding]") -> str:
     """One sentence on the negatives of one observation, for one side or for both."""
     name = NAME[findings[0].observation]
@@ -68,8 +83,7 @@ def not_assessed(findings: "Sequence[Finding]") -> str:
     """One sentence on what could not be assessed on one side for one reason."""
     side = findings[0].side
     where = f" on the {side.value}" if side else ""
-    names = listed([NAME[finding.observation] for finding in findings])
-    return f"Not assessed{where}: {names}{_because(findings[0])}."
+    return f"Not assessed{where}: {_names(findings)}{_because(findings[0])}."
 
 
 def concluded(finding: "Finding") -> str:
@@ -98,6 +112,10 @@ def place(structures: "Sequence[AnatomicStructure]") -> str:
             noun = "lung zone" if len(short) == 1 else "lung zones"
             phrases.append(f"{side.value} {listed(short)} {noun}")
     return listed(phrases)
+
+
+def _names(findings: "Sequence[Finding]") -> str:
+    return listed(list(dict.fromkeys(NAME[finding.observation] for finding in findings)))
 
 
 def _what_and_where(finding: "Finding") -> str:

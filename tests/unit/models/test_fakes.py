@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from models import bundles
 from models.errors import UnreadableImage
 from models.fakes import FakeEye, Planted
 from models.values import ChestImage, Sight
@@ -21,8 +22,20 @@ def a_film(
     return ChestImage("film", pixels, patient_orientation=orientation)
 
 
-@pytest.fixture(params=["fake"])
+@pytest.fixture(scope="module")
+def shipped_eye() -> "Eye":
+    """Load the packaged network; the workers have onnxruntime, the base install does not."""
+    pytest.importorskip("onnxruntime")
+    from models.anatomy.eye import OnnxEye  # noqa: PLC0415 (only where it can run)
+
+    return OnnxEye(bundles.find())
+
+
+@pytest.fixture(params=["fake", "shipped"])
 def eye(request: pytest.FixtureRequest) -> "Eye":
+    if request.param == "shipped":
+        shipped: Eye = request.getfixturevalue("shipped_eye")
+        return shipped
     return FakeEye(planted=(Planted(Observation.MASS),))
 
 

@@ -106,6 +106,21 @@ def test_a_suspicion_without_a_place_claims_none() -> None:
     )
 
 
+def test_several_suspicions_without_a_place_are_one_sentence() -> None:
+    report = report_of(
+        FakeEye(
+            planted=(
+                Planted(Observation.PLEURAL_EFFUSION, radius=None),
+                Planted(Observation.LUNG_OPACITY, radius=None, probability=0.4),
+            )
+        )
+    )
+    (sentence,) = [s for s in report.findings if "not localised" in s.text]
+    assert sentence.text.startswith("Possible opacity and pleural effusion (")
+    assert sentence.finding_ids == ("F1", "F2")
+    assert report.impression[0].text == "Possible opacity and pleural effusion, not localised."
+
+
 def test_an_ap_film_has_an_uncertain_heart_with_its_measurement() -> None:
     eye = FakeEye(cardiothoracic_ratio=0.6)
     found, _ = judge(looked_at(eye, a_film(view_position=ViewPosition.AP)))
