@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
+AT_ONCE_OR_NEVER = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+"""Kombu would try for six seconds before it says that there is no broker."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -28,7 +31,7 @@ class Bell:
     def __init__(self, settings: "Settings") -> None:
         self._app = Celery("carina-bell", set_as_current=False)
         self._app.conf.update(celery_settings(settings))
-        options = dict(self._app.conf.broker_transport_options)
+        options = self._app.conf.broker_transport_options | AT_ONCE_OR_NEVER
         if "visibility_timeout" in options:
             # Only here: a worker's connection waits for messages, one that rings does not.
             options["socket_timeout"] = CONNECT_S

@@ -50,7 +50,7 @@ class Ringer:
             self._pause = min(AGAIN_AT_MOST, self._pause * 2)
             self._again_at = now + self._pause
             fresh = list(waiting)
-        self._remember(waiting, opened)
+        self._remember(now, waiting, opened)
         return (*(job.job_id for job in opened), *(one.job_id for one in fresh))
 
     def ring(self, job_ids: "Collection[UUID]") -> None:
@@ -59,6 +59,8 @@ class Ringer:
             for job_id in job_ids:
                 self._rung.pop(job_id, None)
 
-    def _remember(self, waiting: "Iterable[Due]", opened: "Iterable[Job]") -> None:
-        self._rung = {one.job_id: one.since for one in waiting}
+    def _remember(self, now: "datetime", waiting: "Iterable[Due]", opened: "Iterable[Job]") -> None:
+        """Keep what still waits, and what was rung so lately that it does not count as waiting."""
+        self._rung = {job: since for job, since in self._rung.items() if since > now - GRACE}
+        self._rung |= {one.job_id: one.since for one in waiting}
         self._rung |= {job.job_id: job.queued_at for job in opened}
