@@ -150,6 +150,7 @@ def spawn(program: Program) -> "subprocess.Popen[bytes]":
             env=dict(program.environment),
             cwd=program.working_folder,
             start_new_session=True,
+            umask=0o077,  # whatever it writes is for its own user
             preexec_fn=_tie_to_parent(os.getpid(), program.at_parents_death),  # noqa: PLW1509
             user=who[0],
             group=who[1],

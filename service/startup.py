@@ -59,7 +59,7 @@ def prepare_home(home: Path) -> None:
             home.mkdir(parents=True)
             # Others may pass through, not look around: Postgres, as another user, lives inside.
             home.chmod(place.SEARCHABLE)
-        for name in ("logs", "run"):
+        for name in ("audit", "logs", "results", "run", "spool"):
             private_folder(home / name)
         probe = home / "run" / "probe"
         probe.write_bytes(b"")
