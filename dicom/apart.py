@@ -46,7 +46,14 @@ def decode(ds: Dataset, transfer_syntax_uid: str) -> "NDArray[np.integer[Any]]":
     numbers = (ds.Rows, ds.Columns, ds.BitsAllocated, ds.BitsStored, ds.PixelRepresentation)
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, and numbers
-            [sys.executable, "-m", __name__, transfer_syntax_uid, *(str(int(n)) for n in numbers)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                __name__,
+                transfer_syntax_uid,
+                *(str(int(n)) for n in numbers),
+            ],
             input=frame,
             capture_output=True,
             timeout=_TIME_S,

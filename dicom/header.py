@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -121,16 +122,30 @@ def read(path: "Path") -> InstanceHeader:
         UIDs); never anything else but an OSError of the file system.
     """
     try:
-        with quiet.reading():
+        with quiet.reading(), garbage_refused():
             transfer_syntax_uid, ds = _read_data_set(path)
             ref = _ref(ds)
             film = _film(ds, ref)
             return InstanceHeader(ref, transfer_syntax_uid, _patient(ds), film)
     except InvalidUid as error:
         raise IdentityInvalid("a UID is missing or illegal") from error
+
+
+@contextmanager
+def garbage_refused() -> "Iterator[None]":
+    """Turn what pydicom raises on bytes that are no data set into :class:`UndecodableInstance`.
+
+    The text of an error may quote the header, so only its class is kept. An OSError with a number
+    is the file system's and passes; pydicom raises its own without.
+    """
+    try:
+        yield
     except GARBAGE as error:
-        # The text of the error may quote the header, so only its class is kept.
         raise UndecodableInstance(f"no data set: {type(error).__name__}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UndecodableInstance("no data set: it ends early") from None
 
 
 def received_from_file(path: "Path", peer: Peer, received_at: "datetime") -> ReceivedInstance:

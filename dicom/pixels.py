@@ -13,7 +13,7 @@ from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from dicom import apart, codestream, contexts, header, levels, quiet, spool
-from dicom.errors import PixelDataMismatch, UndecodableInstance, UnsupportedPixelData
+from dicom.errors import PixelDataMismatch, UnsupportedPixelData
 from dicom.header import GARBAGE
 from models.values import ChestImage
 from models.vocabulary import SpacingSource, ViewPosition
@@ -38,7 +38,7 @@ _JPEG_FAMILY_SLACK = 2
 _SLACK_BYTES = 1 << 16
 
 _PLUGINS = {
-    _RLE: "pylibjpeg",
+    _RLE: "pydicom",  # the plugin in Rust panics on damaged streams, past every handler
     "1.2.840.10008.1.2.4.50": "pillow",
     "1.2.840.10008.1.2.4.51": "pillow",
     "1.2.840.10008.1.2.4.80": "pyjpegls",
@@ -133,11 +133,8 @@ def read_data_set(path: "Path", transfer_syntax_uid: str) -> "Dataset":
     """
     if path.stat().st_size > _FILE_BYTES_MAX:
         raise UnsupportedPixelData("a file too large for a film")
-    try:
-        with quiet.reading():
-            return _inflated(path) if transfer_syntax_uid == _DEFLATED else dcmread(path)
-    except GARBAGE as error:
-        raise UndecodableInstance(f"no data set: {type(error).__name__}") from None
+    with quiet.reading(), header.garbage_refused():
+        return _inflated(path) if transfer_syntax_uid == _DEFLATED else dcmread(path)
 
 
 def _inflated(path: "Path") -> "Dataset":

@@ -11,8 +11,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.sequence import Sequence
 
 from dicom import header, pixels, quiet, spool
-from dicom.errors import UndecodableInstance, UnsupportedPixelData
-from dicom.header import GARBAGE
+from dicom.errors import UnsupportedPixelData
 from dicom.values import Resend
 
 if TYPE_CHECKING:
@@ -93,11 +92,8 @@ def _pixel_bytes(path: "Path") -> bytes:
 
 def _elements(path: "Path") -> "dict[BaseTag, object]":
     ds = _read(path)
-    try:
-        with quiet.reading():
-            return _comparable_elements(ds)
-    except GARBAGE as error:
-        raise UndecodableInstance(f"no data set: {type(error).__name__}") from None
+    with quiet.reading(), header.garbage_refused():
+        return _comparable_elements(ds)
 
 
 def _read(path: "Path") -> "Dataset":
