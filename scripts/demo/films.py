@@ -19,6 +19,12 @@ from models.values import PixelBox
 from models.vocabulary import Observation
 
 EXAMPLES = Path(__file__).parents[2] / "models" / "examples"
+EXAMPLE_FILES = {
+    "finding": "frontal-with-mass.png",
+    "normal": "frontal-without-finding.png",
+    "lateral": "lateral.png",
+}
+SIXTEEN_BITS = 16
 REAL_CHEST = "RG1_UNCR.dcm"
 REAL_EXTREMITY = "RG3_UNCR.dcm"
 NOISE_SEED = 20261121
@@ -112,23 +118,31 @@ def _example(
     patient_orientation: tuple[str, str] = ("L", "F"),
 ) -> Dataset:
     """Return one of the frozen simulated films as a DICOM film."""
-    with Image.open(EXAMPLES / f"{key}.png") as image:
-        grey = np.asarray(image)
-    wide = grey.astype(np.uint16) if grey.dtype != np.uint8 else grey
+    written = _written_truth(key)
+    with Image.open(EXAMPLES / EXAMPLE_FILES[key]) as image:
+        grey = np.asarray(image).astype(np.uint16)
+    side_mm = float(written["pixel_mm"])
     description = FilmDescription(
         seed=f"demo/{run}/{key}",
         view_position=view_position,
         patient_orientation=patient_orientation,
+        imager_pixel_spacing_mm=(side_mm, side_mm),
     )
-    return film.from_pixels(wide, description)
+    # The film's makers want the full scale of the type.
+    factor = np.uint16(1 << (SIXTEEN_BITS - int(written["bits"])))
+    return film.from_pixels(grey * factor, description)
 
 
 def _truths(key: str) -> tuple[Truth, ...]:
-    written: dict[str, Any] = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
     return tuple(
         Truth(Observation(one["observation"]), PixelBox(*one["box"]))
-        for one in written[key]["findings"]
+        for one in _written_truth(key)["findings"]
     )
+
+
+def _written_truth(key: str) -> dict[str, Any]:
+    truths = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
+    return dict(truths[EXAMPLE_FILES[key]])
 
 
 def _noise(run: str) -> Dataset:
