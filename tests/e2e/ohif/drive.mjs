@@ -10,6 +10,7 @@
 //                             how many are in its left and its right half
 //   ["shapes", n]             wait for at least n drawn shapes; answer {canvas: [w, h],
 //                             shapes: [[x, y, w, h], ...]} in pixels of the screen
+//   ["settle"]                ask for a redraw and give it time, before a screenshot
 //   ["text"]                  the text of the page
 //   ["shot", file]            save a screenshot under `out`
 import { createRequire } from "node:module";
@@ -107,6 +108,11 @@ const actions = {
   },
   async shapes(page, base, [least]) {
     return until(page, () => page.evaluate(drawnShapes), (found) => found.shapes.length >= least);
+  },
+  async settle(page) {
+    await page.evaluate(() => window.dispatchEvent(new Event("resize")));
+    await page.waitForLoadState("networkidle", { timeout: PATIENCE_MS });
+    await page.waitForTimeout(3000);
   },
   async text(page) { return page.evaluate(() => document.body.innerText); },
   async shot(page, base, [file], out) { await page.screenshot({ path: path.join(out, file) }); },
