@@ -112,7 +112,10 @@ def _rows(session: "Session", query: AuditQuery) -> "Iterator[tuple[AuditEventRo
         .order_by(AuditEventRow.id)
         .execution_options(yield_per=READ_AT_ONCE)
     )
-    yield from rows
+    try:
+        yield from rows
+    finally:
+        rows.close()  # whoever stops half-way leaves no open cursor behind
 
 
 DCM: Final = "DCM"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def fields(event: "AuditEventRow") -> dict[str, Any]:
         "event_type": event.event_type,
         "event_action_code": event.event_action_code,
         "event_outcome_indicator": event.event_outcome_indicator,
-        "event_date_time": event.event_date_time.isoformat(timespec="microseconds"),
+        "event_date_time": event.event_date_time.astimezone(UTC).isoformat(timespec="microseconds"),
         "user_id": event.user_id,
         "study_instance_uid": event.study_instance_uid,
         "sop_instance_uid": event.sop_instance_uid,
