@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from models.training.real import RealFilm
 
-CUTS = ((0.0, 0.0, 1.0, 1.0), (0.04, 0.0, 1.0, 0.96), (0.0, 0.05, 0.95, 1.0))
+CUTS = ((0.0, 0.0, 1.0, 1.0), (0.04, 0.03, 0.97, 1.0))
 TRUSTED_SPREAD = 0.03  # of the film's size: answers further apart count for little
 STRANGE = 3.5  # robust standard deviations of the shape from which a film is left out
 MASKS = 3  # lungs and heart

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    counts = {"train": chosen.train, "valid": 60, "sideways": 80, "test": 150}
+    counts = {"train": chosen.train, "valid": 60, "sideways": 80, "test": 100}
     ct = source.read(source.fetch(chosen.out / "source"))
     armless = Projector(phantom.build(ct, arms=False))
     frontal = Projector(phantom.build(ct))

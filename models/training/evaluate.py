@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.anatomy.eye import OnnxEye
+from models.anatomy.eye import NETWORK_FILE, OnnxEye
 from models.bundles import load
 from models.simulate import strangers
 from models.training import cache, measures, real
 from models.training.bank import stranger, turned
 from models.training.batches import place
+from models.training.export import settings_of, settle
 from models.training.measures import Numbers
 from models.training.samples import Simulator
 from models.values import ChestImage
@@ -250,7 +251,7 @@ def figures(chosen: argparse.Namespace) -> dict[str, Any]:
     films = real.load(chosen.real, chosen.part, small)
     return {
         "part": chosen.part,
-        "weights_sha256": eye.identity.weights_sha256,
+        "network_sha256": load(chosen.bundle).files[NETWORK_FILE],
         "simulated": simulated(eye, frontal, baseline, chosen.films),
         "real": on_real(eye, films),
         "refused": refusals(eye, frontal, aside, films),
@@ -265,8 +266,12 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--part", default="valid", choices=("valid", "test"))
     parser.add_argument("--films", type=int, default=400)
+    parser.add_argument("--keep", action="store_true", help="write the figures into the bundle")
     chosen = parser.parse_args()
-    text = json.dumps(figures(chosen), indent=1)
+    found = figures(chosen)
+    if chosen.keep:
+        settle(chosen.bundle, settings_of(load(chosen.bundle)), found)
+    text = json.dumps(found, indent=1)
     chosen.out.write_text(text + "\n")
     print(text)  # noqa: T201
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.bundles import Bundle
 
 OPSET = 18
+FIGURES = "figures.json"
 
 
 def onnx(weights: Path, target: Path) -> None:
@@ -49,10 +50,30 @@ def bundle(weights: Path, settings: dict[str, Any], out: Path) -> "Bundle":
         shutil.rmtree(out)
     out.mkdir(parents=True)
     onnx(weights, out / NETWORK_FILE)
-    (out / "figures.json").write_text(json.dumps(settings.get("figures", {}), indent=1) + "\n")
-    files = {path.name: digest(path) for path in sorted(out.iterdir())}
-    (out / MANIFEST).write_text(manifest(settings, files), encoding="utf-8")
-    return load(out)
+    (out / FIGURES).write_text("{}\n")
+    return settle(out, settings)
+
+
+def settle(
+    folder: Path, settings: dict[str, Any], figures: dict[str, Any] | None = None
+) -> "Bundle":
+    """Write the manifest (and figures, if given) of a folder anew and load it back, verified."""
+    if figures is not None:
+        (folder / FIGURES).write_text(json.dumps(figures, indent=1) + "\n")
+    files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    (folder / MANIFEST).write_text(manifest(settings, files), encoding="utf-8")
+    return load(folder)
+
+
+def settings_of(made: "Bundle") -> dict[str, Any]:
+    """Return what ``settle`` needs to write this bundle's manifest again unchanged."""
+    return {
+        "version": made.version,
+        "thresholds": {name.value: list(pair) for name, pair in made.thresholds.items()},
+        "operating": dict(made.operating),
+        "cardiothoracic": {"bias": made.cardiothoracic[0], "sd": made.cardiothoracic[1]},
+        "limits": list(made.limits),
+    }
 
 
 def manifest(settings: dict[str, Any], files: dict[str, str]) -> str:

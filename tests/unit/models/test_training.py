@@ -1,0 +1,107 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from models.anatomy.network import REGIONS, AnatomyNetwork  # noqa: E402
+from models.training import adapt, batches, losses, measures, real  # noqa: E402
+
+SPLIT_SHA256 = "3ba369ea4b8ce610e014f5b060b8e6e5e5cb169efd7cd659bb54ff08aa28f528"
+
+
+def test_the_split_by_patient_is_frozen() -> None:
+    assert hashlib.sha256(real.SPLIT_FILE.read_bytes()).hexdigest() == SPLIT_SHA256
+
+
+def test_no_patient_is_in_two_parts_and_the_rule_gives_the_file() -> None:
+    split = json.loads(real.SPLIT_FILE.read_text())
+    everybody = [patient for part in split.values() for patient in part]
+    assert len(everybody) == len(set(everybody))
+    assert all(real.part_of(patient) == part for part in split for patient in split[part])
+
+
+def test_auroc_is_one_for_perfect_half_for_equal_and_zero_for_reversed_scores() -> None:
+    labels = np.asarray([0, 0, 1, 1])
+    assert measures.auroc(labels, np.asarray([0.1, 0.2, 0.3, 0.4])) == 1.0
+    assert measures.auroc(labels, np.asarray([0.5, 0.5, 0.5, 0.5])) == 0.5
+    assert measures.auroc(labels, np.asarray([4, 3, 2, 1])) == 0.0
+    assert np.isnan(measures.auroc(np.zeros(3), np.arange(3)))
+
+
+def test_limits_count_present_and_absent_separately() -> None:
+    labels = np.asarray([1] * 5 + [0] * 5)
+    scores = np.asarray([0.9, 0.9, 0.5, 0.5, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1])
+    result = measures.binary(labels, scores, (0.2, 0.8))
+    assert result["sensitivity_present"] == 0.4
+    assert result["specificity_present"] == 0.8
+    assert result["missed_as_absent"] == 0.2
+    assert result["rightly_absent"] == 0.8
+
+
+def test_too_few_cases_give_no_figure() -> None:
+    assert "auroc" not in measures.binary(np.asarray([1, 0, 0]), np.zeros(3), (0.2, 0.8))
+
+
+def test_an_interval_over_patients_holds_the_mean() -> None:
+    values = np.random.default_rng(0).random(60)
+    people = [str(i // 3) for i in range(60)]
+    low, high = measures.bootstrap_mean(values, people)
+    assert low < values.mean() < high
+
+
+def test_paired_overlap_agrees_in_both_forms() -> None:
+    a = np.asarray([[0.5, 0.5, 0.4, 0.4], [0.3, 0.3, 0.2, 0.2]], np.float32)
+    b = np.asarray([[0.6, 0.5, 0.4, 0.4], [0.8, 0.8, 0.2, 0.2]], np.float32)
+    from_torch = losses.overlap(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    corners = [
+        np.concatenate([x[:, :2] - x[:, 2:] / 2, x[:, :2] + x[:, 2:] / 2], 1) for x in (a, b)
+    ]
+    assert from_torch == pytest.approx(measures.overlaps(*corners), abs=1e-6)
+    assert from_torch[1] == 0
+
+
+def test_a_cut_and_its_way_back_keep_a_box() -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 255, (288, 240)).astype(np.uint8)
+    cut = (0.1, 0.0, 1.0, 0.9)
+    _, frame = batches.place(pixels, cut)
+    boxes = np.tile(np.asarray([[0.3, 0.2, 0.7, 0.8]], np.float32), (36, 1))
+    square = batches._into_square(boxes, cut, frame)
+    corners = np.concatenate(
+        [square[:, :2] - square[:, 2:] / 2, square[:, :2] + square[:, 2:] / 2], 1
+    )
+    assert adapt._to_film(corners, cut, frame) == pytest.approx(boxes, abs=0.004)
+
+
+def test_the_network_keeps_its_promises_of_shape_and_range() -> None:
+    network = AnatomyNetwork().eval()
+    with torch.no_grad():
+        seen = network(torch.rand(2, 1, 224, 224))
+    assert seen.boxes.shape == (2, len(REGIONS), 4)
+    assert float(seen.boxes[..., 2:].min()) > 0
+    assert seen.masks.shape == (2, 6, 112, 112)
+    assert seen.findings.shape == (2, 4)
+    assert seen.scope.shape == (2, 5)
+    assert seen.view.shape == (2, 3)
+
+
+def test_boxes_move_with_the_film_when_heat_maps_do() -> None:
+    network = AnatomyNetwork().eval()
+    f8 = torch.randn(1, 64, 28, 28)
+    objects = torch.randn(1, len(REGIONS), 128)
+    with torch.no_grad():
+        boxes, _ = network._boxes(objects, f8)
+        flipped, _ = network._boxes(objects, f8.flip(3))
+    # Left edges become right edges measured from the other side, as far as the edge maps agree.
+    assert not torch.allclose(boxes, flipped)
+    assert torch.allclose(boxes[..., 1], flipped[..., 1], atol=1e-5)
+    assert torch.allclose(boxes[..., 3], flipped[..., 3], atol=1e-5)
+
+
+def test_a_film_whose_answers_are_no_chest_is_not_taught() -> None:
+    film = real.RealFilm("a", "p", "PA", 40, frozenset(), np.zeros((288, 288), np.uint8), None)
+    strict = adapt.Shape(np.zeros((36, 4), np.float32), np.full((36, 4), 1e-9, np.float32))
+    assert adapt.teach(AnatomyNetwork().eval(), film, strict) is None
