@@ -1,7 +1,8 @@
 """Read with pydicom without its warnings, which repeat values of the header.
 
-A warning such as "Invalid value for VR DA: '...'" carries patient data to standard error, so
-none is let through. What is wrong with a value is found by the checks of the reader.
+A warning such as "Invalid value for VR DA: '...'" carries patient data to standard error, and to
+the logger of pydicom as well, so none is let through: importing this module is enough for the
+loggers. What is wrong with a value is found by the checks of the reader.
 """
 
 import logging
@@ -29,3 +30,6 @@ def silence_libraries() -> None:
         logger.handlers[:] = [logging.NullHandler()]
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
+
+
+silence_libraries()

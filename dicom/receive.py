@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import AE, _config
 
-from dicom import contexts, gate, quiet, spool, uids, upper_layer
+from dicom import contexts, gate, spool, uids, upper_layer
 from dicom.incoming import IncomingFolder, Room
 from dicom.notices import AssociationNotice, NoticeKind
 from dicom.reception import Desk, Reception
@@ -110,7 +110,6 @@ def start(
         If the address cannot be bound, or a caller's host name not be resolved.
     """
     upper_layer.check_version()
-    quiet.silence_libraries()
     _config.LOG_HANDLER_LEVEL = "none"  # the stock handlers log data sets
     _config.STORE_RECV_CHUNKED_DATASET = True  # 66 MB of memory instead of 366 for a 100 MB object
     spool.prepare(config.spool_root)
