@@ -7,11 +7,11 @@ from rows import LEASE, NOW, QUIET, SECOND, STUDY, a_queued_job, accept, an_enco
 from sqlalchemy import select
 
 from dicom.values import KeptResult, StoreOutcome
-from service import deliveries, jobs, replay, studies, views
+from service import deliveries, jobs, replay, studies
 from service.db.engine import Database
-from service.db.tables import AuditEventRow
+from service.db.tables import AuditEventRow, DeliveryRow
 from service.errors import NothingToDeliver, NothingToRead, StudyHeld, UnknownStudy
-from service.values import EventType, Fence, Job, JobCause, JobFacts, JobState
+from service.values import EventType, Fence, Job, JobCause, JobState
 
 pytestmark = pytest.mark.integration
 
@@ -84,14 +84,14 @@ def test_every_answer_is_written_down_with_its_event(database: Database, tmp_pat
     ]
     with database.begin() as session:
         deliveries.record(session, fence, PACS, outcomes, START)
-        detail = views.study(session, STUDY)
+        lines = session.scalars(select(DeliveryRow).order_by(DeliveryRow.result_id)).all()
         events = session.scalars(select(AuditEventRow).order_by(AuditEventRow.id)).all()
-    lines = [result.deliveries[0] for result in detail.jobs[0].results]
+    # The text SR was kept first and sent last.
     assert [(line.status, line.not_taken, line.sent_at) for line in lines] == [
-        (None, True, None),
         (0xA700, False, None),
+        (None, True, None),
     ]
-    assert lines[1].error_comment == "no room for DOE^JOHN"
+    assert lines[0].error_comment == "no room for DOE^JOHN"
     assert [row.event_type for row in events[-2:]] == [
         EventType.OBJECT_NOT_TAKEN,
         EventType.SENDING_FAILED,
@@ -193,35 +193,3 @@ def test_replay_without_anything_to_read_is_refused(database: Database, tmp_path
     accept(database, tmp_path, an_instance(tmp_path, candidate=False))
     with pytest.raises(NothingToRead), database.begin() as session:
         replay.replay(session, STUDY, "operator", START)
-
-
-def test_a_study_is_shown_in_one_line_and_in_full(database: Database, tmp_path: Path) -> None:
-    an_encoded_job(database, tmp_path)
-    deliver(database, tmp_path)
-    accept(database, tmp_path / "spool", an_instance(tmp_path / "spool", study="1.2.4"), START)
-    with database.begin() as session:
-        lines = views.studies(session, 10)
-        detail = views.study(session, STUDY)
-    assert [line.why for line in lines] == [
-        "pending: waiting until nothing more comes",
-        "delivered",
-    ]
-    assert (detail.line, detail.line.films) == (lines[1], 1)
-    (job,) = detail.jobs
-    assert [result.deliveries[0].proven_at for result in job.results] == [START, START]
-    with pytest.raises(UnknownStudy), database.begin() as session:
-        views.study(session, "9.9")
-
-
-def test_a_study_that_is_held_or_not_read_says_why(database: Database, tmp_path: Path) -> None:
-    a_queued_job(database, tmp_path)
-    with database.begin() as session:
-        ((_, fence),) = jobs.claim(session, "worker", 1, START, LEASE)
-        facts = JobFacts(reason_code="LATERAL", reason="a lateral view")
-        jobs.move(session, fence, JobState.SKIPPED, START, facts)
-    with database.begin() as session:
-        assert views.studies(session, 1)[0].why == "not read: a lateral view"
-        study = studies.lock(session, STUDY)
-        studies.hold(session, study, studies.TWO_PATIENTS, START)
-    with database.begin() as session:
-        assert views.studies(session, 1)[0].why.startswith("held: ")
