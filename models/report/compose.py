@@ -100,8 +100,7 @@ def impression(findings: "Sequence[Finding]") -> tuple[ReportSentence, ...]:
         sentences.append(ReportSentence(wording.none_of(named), _ids(absent)))
     left_out = [finding for finding in findings if finding.presence is Presence.NOT_ASSESSED]
     if left_out:
-        text = "Part of what is looked for could not be assessed on this film."
-        sentences.append(ReportSentence(text, _ids(left_out)))
+        sentences.append(ReportSentence(wording.left_out(left_out), _ids(left_out)))
     return tuple(sentences)
 
 

@@ -9,6 +9,9 @@ probability        blob of the mask        state
 < absent_below     yes or no               negative (the mask alone calls nothing)
 =================  ======================  ========================================
 
+A bundle may set ``absent_below`` to 0: then it makes no negatives, and what it does not call from
+``present_from`` on is NOT ASSESSED.
+
 A negative is made for one side at a time, in regions that are visible and not cut off; otherwise
 the side is NOT ASSESSED, with its reason.
 """
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 MOST_MASSES = 6  # more are counted as opacities would be: one finding per side
 BELOW_CALL = "suspected, but below the level at which it is called"
 NOT_LOCALISED = "suspected on the film as a whole, but not localised"
+NOT_EXCLUDED = "this network can call it but not exclude it"
 FAINT = "a trace too faint or too small to be called"
 
 
@@ -45,7 +49,11 @@ class Found:
 def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
     """Judge one observation on both sides; ids are given later."""
     probability = looked.sight.probabilities[observation]
-    absent_below, _ = looked.thresholds[observation]
+    absent_below, present_from = looked.thresholds[observation]
+    if absent_below <= 0:  # a bundle whose negatives were not shown to hold makes none
+        if probability < present_from:
+            return (_not_excluded(observation, probability),)
+        absent_below = present_from
     parts = [part for part in looked.drawn.parts.get(observation, ()) if _placed(looked, part)]
     if probability >= absent_below and not parts:
         return (_not_localised(observation, probability),)
@@ -98,6 +106,11 @@ def _positive(
     return Found(finding, parts)
 
 
+def _not_excluded(observation: Observation, probability: float) -> Found:
+    state = Presence.NOT_ASSESSED
+    return Found(Finding("", observation, state, probability, None, (), reason=NOT_EXCLUDED))
+
+
 def _not_localised(observation: Observation, probability: float) -> Found:
     structures = tuple(places.LUNG.values())
     presence = Presence.UNCERTAIN
@@ -110,14 +123,16 @@ def _negative(looked: "Looked", observation: Observation, side: Side) -> Found:
     """ABSENT where the side was really searched; its probability is the evidence on that side."""
     searched = places.SEARCHED[observation][side]
     regions = looked.regions
+    absent_below, _ = looked.thresholds[observation]
     reason = why_not_searched(regions.missing(searched), regions.cut_off(searched))
+    if reason is None and absent_below <= 0:
+        reason = NOT_EXCLUDED
     if reason is not None:
         presence, structures = Presence.NOT_ASSESSED, ()
         return Found(Finding("", observation, presence, None, side, structures, reason=reason))
     area = regions.union(searched)
     trace = looked.drawn.peak(observation, area) if area is not None else 0.0
     probability = looked.sight.probabilities[observation]
-    absent_below, _ = looked.thresholds[observation]
     # A raised probability of the film counts for this side only with a trace of its mask here.
     absent = probability < absent_below or trace < blobs.HALF
     if looked.drawn.soft:

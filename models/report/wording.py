@@ -102,6 +102,16 @@ def none_of(observations: "Sequence[Observation]") -> str:
     return f"No {together} seen in the assessed parts of the film."
 
 
+def left_out(findings: "Sequence[Finding]") -> str:
+    """One sentence of the impression on all that could not be assessed, or not on every side."""
+    heart_size = Observation.ENLARGED_CARDIAC_SILHOUETTE
+    names = [
+        "heart size" if finding.observation is heart_size else NAME[finding.observation]
+        for finding in findings
+    ]
+    return f"Not assessed, at least in part: {listed(list(dict.fromkeys(names)))}."
+
+
 def place(structures: "Sequence[AnatomicStructure]") -> str:
     """``right mid and lower lung zones``; empty when no zone of a lung is among them."""
     phrases = []

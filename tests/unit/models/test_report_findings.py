@@ -10,7 +10,7 @@ from models.grounding import Regions
 from models.masks import film
 from models.report import looked
 from models.report.findings import judge
-from models.report.localised import BELOW_CALL, NOT_LOCALISED
+from models.report.localised import BELOW_CALL, NOT_EXCLUDED, NOT_LOCALISED
 from models.values import AnatomyRegion, Finding, PixelBox
 from models.vocabulary import AnatomicStructure, Observation, Presence, Side, ViewPosition
 
@@ -83,6 +83,19 @@ def test_a_shadow_beside_the_chest_is_no_finding_of_its_own() -> None:
     inside = Planted(Observation.PLEURAL_EFFUSION, (0.2, 0.65), (0.08, 0.06))
     both = findings_of(FakeEye(planted=(outside, inside)), Observation.PLEURAL_EFFUSION)
     assert [len(finding.boxes) for finding in both] == [1, 0]
+
+
+def test_a_bundle_without_negatives_calls_but_never_excludes() -> None:
+    thresholds = dict.fromkeys(Observation, (0.3, 0.7)) | {Observation.MASS: (0.0, 0.7)}
+    empty = findings_of(FakeEye(thresholds=thresholds), Observation.MASS)
+    assert [(f.presence, f.side) for f in empty] == [(Presence.NOT_ASSESSED, None)]
+    planted = (Planted(Observation.MASS, RIGHT_LOWER),)
+    called, other = findings_of(FakeEye(planted=planted, thresholds=thresholds), Observation.MASS)
+    assert (called.presence, called.side) == (Presence.PRESENT, Side.RIGHT)
+    assert (other.presence, other.reason) == (Presence.NOT_ASSESSED, NOT_EXCLUDED)
+    faint = (Planted(Observation.MASS, RIGHT_LOWER, probability=0.5),)
+    (unsure,) = findings_of(FakeEye(planted=faint, thresholds=thresholds), Observation.MASS)
+    assert unsure.presence is Presence.NOT_ASSESSED
 
 
 def test_every_mass_is_a_finding_of_its_own_and_opacities_go_by_side() -> None:

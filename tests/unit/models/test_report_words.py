@@ -94,7 +94,7 @@ def test_what_could_not_be_assessed_is_said_once_per_side_and_reason() -> None:
         " (right lung not seen)." in texts(report)
     )
     assert report.impression[-1].text == (
-        "Part of what is looked for could not be assessed on this film."
+        "Not assessed, at least in part: heart size, opacity, mass or nodule and pleural effusion."
     )
 
 
