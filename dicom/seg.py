@@ -111,7 +111,7 @@ def _describe(
         code, side = codes.ORGANS[mask.organ]
         segment = SegmentDescription(
             segment_number=number,
-            segment_label=shortened(mask.label, LABEL_MAX),
+            segment_label=_label(mask),
             segmented_property_category=codes.ANATOMICAL_STRUCTURE,
             segmented_property_type=code,
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -126,7 +126,7 @@ def _describe(
         finding = _finding_of(draft, mask)
         segment = SegmentDescription(
             segment_number=number,
-            segment_label=shortened(f"{finding.finding_id} {mask.label}", LABEL_MAX),
+            segment_label=_label(mask),
             segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
             segmented_property_type=codes.OBSERVATIONS[finding.observation],
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -138,6 +138,16 @@ def _describe(
         )
     segment.SegmentDescription = declared_repairs(draft)
     return segment
+
+
+def _label(mask: "FindingMask") -> str:
+    """Return what a viewer's panel shows: the finding's id first, so that it meets its box."""
+    name = mask.finding_id
+    if name is None or mask.label.startswith(name):
+        words = f"{mask.label[:1].upper()}{mask.label[1:]}"
+    else:
+        words = f"{name} {mask.label}"
+    return shortened(words, LABEL_MAX)
 
 
 def _finding_of(draft: "FilmDraft", mask: "FindingMask") -> "Finding":

@@ -96,7 +96,7 @@ def wanted(folder: Path, named: list[str]) -> dict[str, Path]:
 def main(named: list[str]) -> None:
     """Make all of it in a folder that goes away."""
     ohif_browser.install()
-    eye = OnnxEye(bundles.load(bundles.shipped()))
+    eye = OnnxEye(bundles.find())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         pacs = stack.enter_context(orthanc.running(folder / "orthanc"))

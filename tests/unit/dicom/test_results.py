@@ -22,12 +22,15 @@ from draft_builders import (
 from pydicom import dcmread
 from validators import errors
 
-from dicom import quiet, results, uids
+from dicom import codes, quiet, results, uids
 from dicom.drafts import FilmDraft, use_of
 from dicom.errors import EncodingFailed
 from dicom.profile import DestinationProfile, SrFlavour
 from dicom.values import ResultInstance, ResultKind
-from models.vocabulary import BundleUse
+from models import pipeline
+from models.fakes import FakeEye, Planted
+from models.values import Analysis
+from models.vocabulary import AnatomicStructure, BundleUse, Observation
 
 SHEET = Sheet(rows=440, columns=400)
 MASS = mass_finding(SHEET)
@@ -185,6 +188,38 @@ def test_the_flavour_of_an_archive_is_used() -> None:
     profile = DestinationProfile(boxes=SrFlavour.ENHANCED)
     made = results.build([draft_of(SHEET)], replace(CONTEXT, profile=profile))
     assert next(one for one in made if one.kind is B).ref.sop_class_uid.endswith("88.22")
+
+
+EYES = {
+    "nothing": FakeEye(),
+    "everything": FakeEye(
+        planted=(
+            Planted(Observation.MASS),
+            Planted(Observation.PLEURAL_EFFUSION, (0.7, 0.7)),
+            Planted(Observation.LUNG_OPACITY, (0.7, 0.3), radius=None),
+        ),
+        cardiothoracic_ratio=0.6,
+    ),
+    "in doubt about the sides": FakeEye(mirrored=0.98, planted=(Planted(Observation.MASS),)),
+    "without lungs": FakeEye(unseen=frozenset({AnatomicStructure.LEFT_LUNG})),
+}
+
+
+@pytest.mark.parametrize("eye", EYES.values(), ids=EYES)
+def test_whatever_the_pipeline_says_can_be_encoded_and_is_all_there(
+    eye: FakeEye, tmp_path: Path
+) -> None:
+    draft = draft_of(SHEET)
+    analysis = pipeline.analyse(draft.analysis.image, eye)
+    assert isinstance(analysis, Analysis)
+    made = results.build([replace(draft, analysis=analysis)], CONTEXT)
+    assert [one.kind for one in made if errors(one.content, tmp_path)] == []
+    text = made[-1].content.decode("ascii", errors="replace")
+    assert all(one.text in text for one in analysis.report.findings)
+    assert all(one.line in text for one in analysis.withheld)
+    assert (B in kinds_of(made)) == any(one.boxes for one in analysis.findings)
+    groups = {one.group for one in analysis.rationales}
+    assert groups <= set(codes.RATIONALE_GROUPS)
 
 
 def test_no_film_is_an_error() -> None:
