@@ -178,10 +178,10 @@ class IncomingFolder:
             self._files[incoming.path] = incoming
         return incoming
 
-    def claim(self, path: Path) -> IncomingFile:
-        """Return a finished file to the handler, which must discard it."""
+    def claim(self, path: Path | None) -> IncomingFile | None:
+        """Return a finished file to the handler, which must discard it; None when there is none."""
         with self._lock:
-            return self._files.pop(path)
+            return None if path is None else self._files.pop(path, None)
 
     def discard_orphans(self) -> None:
         """Remove the files of associations that ended before their data set did."""

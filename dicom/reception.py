@@ -132,10 +132,13 @@ class Reception:
         except Exception as error:  # noqa: BLE001 - the border of C-STORE: it must answer
             return self._refusal(event, error)
         finally:
-            incoming.discard()
+            if incoming is not None:
+                incoming.discard()
         return _answer(StoreStatus.SUCCESS, "")
 
-    def _store(self, event: "Event", incoming: "IncomingFile") -> None:
+    def _store(self, event: "Event", incoming: "IncomingFile | None") -> None:
+        if incoming is None:
+            raise UndecodableInstance("a C-STORE without a data set")
         incoming.raise_failure()
         found = header.read(incoming.path)
         _check_identity(event, found)

@@ -151,8 +151,11 @@ def pdv(context_id: int, control: int, fragment: bytes) -> bytes:
     return struct.pack(">LBB", len(fragment) + 2, context_id, control) + fragment
 
 
-def store_command() -> bytes:
-    """Return the command set of a C-STORE request (PS3.7 9.3.1), implicit little endian."""
+def store_command(data_set_type: int = 0x0001) -> bytes:
+    """Return the command set of a C-STORE request (PS3.7 9.3.1), implicit little endian.
+
+    A ``data_set_type`` of 0x0101 says that no data set follows.
+    """
 
     def element(number: int, value: bytes) -> bytes:
         return struct.pack("<HHL", 0, number, len(value)) + value
@@ -163,7 +166,7 @@ def store_command() -> bytes:
             element(0x0100, struct.pack("<H", 0x0001)),
             element(0x0110, struct.pack("<H", 1)),
             element(0x0700, struct.pack("<H", 2)),
-            element(0x0800, struct.pack("<H", 1)),
+            element(0x0800, struct.pack("<H", data_set_type)),
             element(0x1000, b"1.2.3.4\0"),
         )
     )

@@ -13,7 +13,11 @@ from dicom_sender import (
     Office,
     association,
     listening,
+    pdu,
+    pdv,
+    raw_socket,
     store,
+    store_command,
     storescu,
 )
 from film_builders import a_film
@@ -154,6 +158,22 @@ def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
         cut = whole[: whole.index(b"\x20\x00\x0d\x00UI") + 20]
         response = send_bytes(listener, cut, instance=str(ds.SOPInstanceUID))
         assert status_of(response) in {0xC000, 0xA900}
+
+
+def test_a_store_without_a_data_set_is_answered(tmp_path: Path) -> None:
+    office = Office()
+    with (
+        listening(tmp_path, office) as listener,
+        association(listener.port, [(CR_IMAGE, [EXPLICIT])]) as assoc,
+    ):
+        assoc._reactor_checkpoint.clear()
+        raw_socket(assoc).send(pdu(0x04, pdv(1, 0x03, store_command(data_set_type=0x0101))))
+        _, response = assoc.dimse.get_msg(block=True)
+        assoc._reactor_checkpoint.set()
+        assert response is not None
+        assert response.Status == 0xC000  # type: ignore[union-attr]
+        assert still_answers(listener)
+    assert [instance.ref for instance in office.received if instance.size_bytes < 1000] == []
 
 
 def test_a_deflated_bomb_is_not_inflated(tmp_path: Path) -> None:

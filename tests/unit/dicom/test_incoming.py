@@ -115,6 +115,8 @@ def test_a_claimed_file_belongs_to_the_handler(tmp_path: Path) -> None:
     folder = a_folder(tmp_path)
     file = folder.open(threading.current_thread())
     assert folder.claim(file.path) is file
+    assert folder.claim(file.path) is None
+    assert folder.claim(None) is None
     folder.discard_of(threading.current_thread())
     assert file.path.exists()
     file.discard()
