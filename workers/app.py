@@ -1,9 +1,10 @@
 """The Celery worker as a process: one forked child that does the work, and can be killed."""
 
+import logging
+import socket
 from typing import TYPE_CHECKING
 
 from celery import Celery, signals
-from celery.utils.nodenames import default_nodename
 
 from service import ready
 from service.celery_settings import celery_settings
@@ -45,10 +46,11 @@ def run(
     workshop = Workshop(settings) if load_eye is None else Workshop(settings, load_eye)
     app = make_app(settings, workshop)
     # Logging is set up already, the same for every process; children inherit it.
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells every module it copies
     signals.setup_logging.connect(_keep_logging, weak=False)
     ready.announce_with_celery()
     worker = app.Worker(
-        hostname=default_nodename(process),
+        hostname=f"{process}@{socket.gethostname()}",
         queues=[queue],
         loglevel=settings.log_level,
         quiet=True,

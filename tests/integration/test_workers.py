@@ -112,7 +112,7 @@ def site(
         "CARINA_DATABASE_URL": database_urls.service,
         "CARINA_BROKER_URL": broker,
         "CARINA_QUIET_PERIOD_S": "0",
-        "CARINA_LEASE_S": "2",
+        "CARINA_LEASE_S": "8",
         "CARINA_HARD_LIMIT_S": "60",
         "CARINA_MAX_ATTEMPTS": "2",
         "CARINA_RESULTS": "text",
@@ -169,7 +169,7 @@ def test_a_film_that_kills_its_worker_fails_alone(site: Site) -> None:
 def test_a_film_that_hangs_its_worker_meets_the_hard_limit(site: Site) -> None:
     endless = a_film("endless")
     jobs = site.queue(endless, a_film("good"))
-    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "10"}
+    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "20"}
     with site.worker("gpu", **short):
         site.wait_for(site.ended(*jobs.values()))
     hung = jobs.pop(str(endless.StudyInstanceUID))
