@@ -18,6 +18,7 @@ from dicom import receive
 from service import audit, intake, logs, reading, ready
 from service.db import migrate
 from service.db.engine import Database, check_durable
+from service.errors import StartFailed
 from service.values import AuditEvent, EventType
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run(settings: "Settings") -> int:
     ------
     DatabaseNotDurable, DatabaseNotMigrated
         If the database is not fit: no success could be answered.
-    OSError
+    StartFailed
         If the address cannot be bound.
     """
     stop = stop_on_signals()
@@ -66,11 +67,7 @@ def serve(settings: "Settings", stop: threading.Event) -> None:
     try:
         check_durable(database)
         migrate.check(database)
-        listener = receive.start(
-            configuration(settings),
-            accept=partial(_accept, database, reading.intake_rules(settings)),
-            notice=partial(_notice, database),
-        )
+        listener = _start(settings, database)
         log.info("listening", port=listener.port, ae_title=settings.listener_ae_title)
         ready.announce()
         while not stop.wait(LOOK_EVERY_S):
@@ -80,6 +77,18 @@ def serve(settings: "Settings", stop: threading.Event) -> None:
         listener.stop()
     finally:
         database.dispose()
+
+
+def _start(settings: "Settings", database: Database) -> receive.Listener:
+    try:
+        return receive.start(
+            configuration(settings),
+            accept=partial(_accept, database, reading.intake_rules(settings)),
+            notice=partial(_notice, database),
+        )
+    except OSError as error:
+        where = f"{settings.listener_host}:{settings.listener_port}"
+        raise StartFailed(f"cannot listen on {where}: {error.strerror or error}") from error
 
 
 def configuration(settings: "Settings") -> receive.ListenerConfig:

@@ -14,7 +14,7 @@ from dicom.quiet import silence_libraries
 from service import privacy
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
     from service.settings import Settings
 
@@ -32,9 +32,14 @@ CHATTY = (
 
 def configure(settings: "Settings", process: str) -> None:
     """Set up logging for a process; ``process`` stands on every line it writes."""
-    install(settings.log_level, as_json=settings.log_format == "json")
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(process=process)
+
+    def name_process(_: object, __: str, event: "EventDict") -> "EventDict":
+        # Not a context variable: threads that libraries start do not inherit those.
+        event["process"] = process
+        return event
+
+    guards = (name_process, *_GUARDS)
+    install(settings.log_level, as_json=settings.log_format == "json", guards=guards)
 
 
 def install(
@@ -49,7 +54,7 @@ def install(
     as_json
         One JSON object a line, else readable text.
     guards
-        The processors that keep patients out; only a test gives others.
+        The processors that keep patients out; None: the usual ones.
     """
     shared = _shared(_GUARDS if guards is None else guards)
     structlog.configure(
@@ -99,9 +104,7 @@ def _shared(guards: "tuple[Processor, ...]") -> "list[Processor]":
     ]
 
 
-def _resolve_exception(
-    _: object, __: str, event: "structlog.typing.EventDict"
-) -> "structlog.typing.EventDict":
+def _resolve_exception(_: object, __: str, event: "EventDict") -> "EventDict":
     """Turn ``exc_info=True`` into the exception itself, for whoever comes after."""
     if event.get("exc_info") is True:
         event["exc_info"] = sys.exc_info()

@@ -1,5 +1,6 @@
 """``carina listen`` as a process: what it needs, what it answers, how it ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -98,6 +99,9 @@ def test_success_is_answered_for_what_is_recorded_and_sigterm_ends_it_well(
         assert answer.words == "0x0000"
         assert instances(database) == 1
         assert listener.end() == 0
+    lines = [json.loads(line) for line in listener.log.read_text().splitlines()]
+    assert {line["process"] for line in lines} == {"listen"}, "also on lines of other threads"
+    assert "instance_received" in [line["event"] for line in lines]
     assert "Film" not in listener.log.read_text(), "the patient of the film is in no log line"
 
 
@@ -193,4 +197,4 @@ def test_a_port_in_use_is_named(tmp_path: Path, database_urls: DatabaseUrls) -> 
             tmp_path, database_urls.service, CARINA_LISTENER_PORT=str(first.port)
         )
         assert second.process.wait(LIMIT_S) == 1
-        assert "Address already in use" in second.log.read_text()
+        assert f"{first.port}: Address already in use" in second.log.read_text()

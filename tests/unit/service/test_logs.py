@@ -1,5 +1,6 @@
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from pydicom.valuerep import PersonName
 
 from service import logs, privacy
 from service.errors import UnknownStudy
+from service.settings import Settings
 
 SECRETS = ("Mustermann", "Erika", "19450607", "PAT-4711", "山田")
 
@@ -151,11 +153,18 @@ def test_an_error_of_ours_keeps_its_message_and_its_cause(
     assert "message" not in inner
 
 
-def test_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.install("INFO", as_json=True)
-    structlog.contextvars.bind_contextvars(process="listen")
-    logging.getLogger("uvicorn.error").info("started on %d", 8080)
-    logging.getLogger("kombu").info("chatter")
+def test_libraries_write_the_same_lines_with_the_process_from_every_thread(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(Settings(), "listen")
+
+    def talk() -> None:
+        logging.getLogger("uvicorn.error").info("started on %d", 8080)
+        logging.getLogger("kombu").info("chatter")
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    thread.join()
     (line,) = lines(capsys)
     assert line["event"] == "started on 8080"
     assert line["process"] == "listen"
