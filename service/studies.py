@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
-CLOSE_AT_ONCE = 100
+CLOSE_AT_ONCE = 20
+"""Few, since each stays locked until all are closed, and intake waits."""
+
 TWO_PATIENTS = "TWO_PATIENTS"
 PIXELS_DIFFER = "PIXELS_DIFFER"
 HELD_WORDS = {
