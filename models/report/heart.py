@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.grounding import why_not_searched
+from models.grounding import listed, why_not_searched
 from models.report import technique as techniques
 from models.values import Finding, Measurement
 from models.vocabulary import AnatomicStructure as Region
@@ -154,7 +154,7 @@ def finding(looked: "Looked") -> Finding:
 def judged(size: Measurement, faults: tuple[str, ...]) -> tuple[Presence, str | None]:
     """State of a measured ratio, and why when it is UNCERTAIN."""
     if faults:
-        return Presence.UNCERTAIN, ", and ".join(faults)
+        return Presence.UNCERTAIN, listed(faults)
     if size.low > LIMIT:
         return Presence.PRESENT, None
     if size.high < LIMIT:

@@ -23,7 +23,7 @@ from models.grounding import why_not_searched
 from models.masks import blobs
 from models.ontology import places
 from models.values import Finding
-from models.vocabulary import Observation, Presence, Side
+from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from models.masks.blobs import Blob
     from models.report.looked import Looked
 
+_LUNGS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG)
+_IN_LUNG_FROM = 0.25  # share of an opacity or a mass under the masks of the lungs
+_IN_MIDDLE_FROM = 0.5  # share of a mass in the box of the mediastinum, where lung is not needed
 MOST_MASSES = 6  # more are counted as opacities would be: one finding per side
 BELOW_CALL = "suspected, but below the level at which it is called"
 NOT_LOCALISED = "suspected on the film as a whole, but not localised"
@@ -54,7 +57,11 @@ def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
         if probability < present_from:
             return (_not_excluded(observation, probability),)
         absent_below = present_from
-    parts = [part for part in looked.drawn.parts.get(observation, ()) if _placed(looked, part)]
+    parts = [
+        part
+        for part in looked.drawn.parts.get(observation, ())
+        if _placed(looked, observation, part)
+    ]
     if probability >= absent_below and not parts:
         return (_not_localised(observation, probability),)
     groups = _grouped(looked, observation, parts) if probability >= absent_below else []
@@ -64,9 +71,23 @@ def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
     return (*positives, *negatives)
 
 
-def _placed(looked: "Looked", part: "Blob") -> bool:
-    """Whether a blob lies in the chest at all; a shadow in an arm or beside the body does not."""
-    return looked.regions.side_of(part) is not None or bool(looked.regions.tied(part, places.TRUNK))
+def _placed(looked: "Looked", observation: Observation, part: "Blob") -> bool:
+    """Whether a blob lies where it can be a finding; a shadow in an arm or a shoulder does not.
+
+    An opacity or a mass lies at least in part in the drawn lungs (which go on behind heart and
+    diaphragm), a mass also in the mediastinum; fluid hides the lung, so it need only be in the
+    trunk.
+    """
+    organs = looked.drawn.organs
+    lungs = [organs[name] for name in _LUNGS if name in organs]
+    if observation is Observation.PLEURAL_EFFUSION or not lungs:
+        beside = looked.regions.tied(part, places.TRUNK)
+        return looked.regions.side_of(part) is not None or bool(beside)
+    if sum(part.share_under(lung) for lung in lungs) >= _IN_LUNG_FROM:
+        return True
+    middle = looked.regions.box(AnatomicStructure.MEDIASTINUM)
+    is_mass = observation is Observation.MASS
+    return is_mass and middle is not None and part.share_in(middle) >= _IN_MIDDLE_FROM
 
 
 def _grouped(

@@ -85,6 +85,21 @@ def test_a_shadow_beside_the_chest_is_no_finding_of_its_own() -> None:
     assert [len(finding.boxes) for finding in both] == [1, 0]
 
 
+@pytest.mark.parametrize("observation", [Observation.LUNG_OPACITY, Observation.MASS])
+def test_a_shadow_over_the_shoulder_is_no_finding_in_the_lung_box(observation: Observation) -> None:
+    # Inside the box of the left lung, but beside the lung that is drawn in it.
+    shoulder = Planted(observation, (0.865, 0.13), (0.05, 0.04))
+    (finding,) = findings_of(FakeEye(planted=(shoulder,)), observation)
+    assert (finding.presence, finding.boxes) == (Presence.UNCERTAIN, ())
+
+
+def test_a_mass_in_the_mediastinum_is_kept_for_the_gate_on_places() -> None:
+    eye = FakeEye(planted=(Planted(Observation.MASS, (0.5, 0.22), (0.04, 0.04)),))
+    middle = [f for f in findings_of(eye, Observation.MASS) if f.boxes]
+    assert [finding.side for finding in middle] == [None]
+    assert AnatomicStructure.UPPER_MEDIASTINUM in middle[0].structures
+
+
 def test_a_bundle_without_negatives_calls_but_never_excludes() -> None:
     thresholds = dict.fromkeys(Observation, (0.3, 0.7)) | {Observation.MASS: (0.0, 0.7)}
     empty = findings_of(FakeEye(thresholds=thresholds), Observation.MASS)
