@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_every_promised_command_is_there() -> None:
 def test_every_command_exists_and_explains_itself(name: str) -> None:
     function = cli.load(cli.COMMANDS[name].target)
     assert function.__doc__, f"{name} has no help"
+
+
+def test_the_page_of_operations_names_only_commands_that_exist() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"carina ((?:audit |db |models )?[a-z]+)", page))
+    assert named
+    assert named <= set(cli.COMMANDS)
 
 
 def test_the_list_of_commands_loads_nothing_heavy() -> None:
