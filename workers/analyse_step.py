@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import GpuOutOfMemory
@@ -228,7 +229,8 @@ class Batch:
             jobs.move(session, reading.fence, to, self._context.clock(), facts)
         self._heartbeat.drop(reading.fence)
 
-    def _contained(self, *readings: Reading) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _contained(self, *readings: Reading) -> Iterator[None]:
         """Keep what goes wrong inside from anything but these jobs.
 
         When it goes wrong for several at once, nobody knows for which: each is given back and,
@@ -244,7 +246,13 @@ class Batch:
                     jobs.give_back(session, reading.fence, self._context.clock(), AT_ONCE)
                 self._heartbeat.drop(reading.fence)
 
-        return failures.contained([reading.job.job_id for reading in readings], end)
+        job_ids = [reading.job.job_id for reading in readings]
+        studies = [reading.job.study_instance_uid for reading in readings]
+        with (
+            structlog.contextvars.bound_contextvars(jobs=[*map(str, job_ids)], studies=studies),
+            failures.contained(job_ids, end),
+        ):
+            yield
 
     def _record(self, *events: "AuditEvent") -> None:
         with self._database() as session:

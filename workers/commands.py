@@ -3,6 +3,7 @@
 Heavy libraries are imported inside each command: a list of bundles needs none of them.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -117,8 +118,9 @@ def simulate(
     cache = load().home / "simulate-cache"
     names = generate.simulate(n, seed, out, cache, side=side)
     if as_dicom:
+        truths = json.loads((out / "truth.json").read_text(encoding="utf-8"))
         for name in names:
-            _as_dicom(out / name, seed)
+            _as_dicom(out / name, seed, str(truths[name].get("view", "")))
     terminal.say(f"wrote {len(names)} films and truth.json to {out}")
 
 
@@ -193,13 +195,16 @@ def _self_test(settings: "Settings") -> None:
     nets.load(settings).look([ChestImage("self-test", noise)])
 
 
-def _as_dicom(picture: Path, seed: int) -> None:
+def _as_dicom(picture: Path, seed: int, view: str) -> None:
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
     from dicom import film  # noqa: PLC0415
 
-    description = film.FilmDescription(seed=f"simulated/{seed}/{picture.stem}", view_position="")
+    stated = view if view in {"PA", "AP"} else ""  # anything else is left for the image to tell
+    description = film.FilmDescription(
+        seed=f"simulated/{seed}/{picture.stem}", view_position=stated
+    )
     with Image.open(picture) as grey:
         pixels = np.asarray(grey.convert("L"), np.uint8)
     picture.with_suffix(".dcm").write_bytes(film.encode(film.from_pixels(pixels, description)))

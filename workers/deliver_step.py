@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from dicom import query, send
 from dicom.errors import AssociationFailed
 from service import audit, deliveries, jobs, sources
@@ -46,7 +48,12 @@ def deliver(context: "WorkerContext") -> "Job | None":
     job, fence, kept = claimed
     with beating(context.pulse, [fence]):
         delivery = Delivery(context, job, fence, kept)
-        with failures.contained([job.job_id], delivery.end):
+        with (
+            structlog.contextvars.bound_contextvars(
+                jobs=[str(job.job_id)], studies=[job.study_instance_uid]
+            ),
+            failures.contained([job.job_id], delivery.end),
+        ):
             delivery.go_on()
     return job
 

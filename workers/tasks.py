@@ -65,11 +65,11 @@ class Workshop:
 def register(app: "Celery", workshop: Workshop) -> None:
     """Make the two tasks known to ``app`` under the names that bells are rung with."""
 
-    @app.task(name=ANALYSE)
+    @app.task(name=ANALYSE, shared=False)
     def analyse_task(job_id: str) -> None:
         _guarded(ANALYSE, job_id, workshop.analyse)
 
-    @app.task(name=DELIVER)
+    @app.task(name=DELIVER, shared=False)
     def deliver_task(job_id: str) -> None:
         _guarded(DELIVER, job_id, workshop.deliver)
 
