@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from service.db.tables import (
-    DELIVERABLE,
+    OPEN,
     AuditEventRow,
     InstanceRow,
     JobRow,
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sqlalchemy.orm import Session
-
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING, *DELIVERABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def late(session: "Session", now: "datetime", after: "timedelta") -> tuple[Late,
     """Return the drafts that were queued longer than ``after`` ago and are not delivered."""
     rows = session.scalars(
         select(JobRow)
-        .where(JobRow.state.in_(UNFINISHED), JobRow.queued_at < now - after)
+        .where(JobRow.state.in_(OPEN), JobRow.queued_at < now - after)
         .order_by(JobRow.queued_at)
     )
     return tuple(

@@ -31,6 +31,7 @@ from service.values import JobCause, JobState, Reception, StudyState
 
 DELIVERABLE = (JobState.ENCODED, JobState.SENDING, JobState.SENT)
 UNSENT = (JobState.QUEUED, JobState.RUNNING, JobState.ENCODED)
+OPEN = (JobState.QUEUED, JobState.RUNNING, *DELIVERABLE)
 
 
 def one_of(column: str, words: type[StrEnum] | tuple[StrEnum, ...]) -> str:
@@ -186,6 +187,7 @@ class JobRow(Base):
             "next_attempt_at",
             postgresql_where=text(one_of("state", DELIVERABLE)),
         ),
+        Index("ix_jobs_open", "queued_at", postgresql_where=text(one_of("state", OPEN))),
         Index("ix_jobs_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
         # Two drafts of one study can never be on their way to the first send at once.
         Index(

@@ -1,6 +1,9 @@
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres import DatabaseUrls
@@ -14,12 +17,14 @@ from rows import (
     a_result,
     claimed,
 )
-from sqlalchemy import select, text
+from sqlalchemy import Connection, event, select, text
+from sqlalchemy.orm import Session
 
 from dicom.values import ResultKind
-from service import deliveries, jobs
+from service import deliveries, jobs, studies
+from service.db import queries
 from service.db.engine import Database
-from service.db.tables import AuditEventRow, JobRow
+from service.db.tables import DELIVERABLE, AuditEventRow, JobRow
 from service.errors import FenceLost, IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, JobCause, JobFacts, JobState
 
@@ -311,9 +316,9 @@ def test_results_outside_their_folder_are_not_kept(database: Database, tmp_path:
         jobs.keep_results(session, fence, kept, tmp_path / "results")
 
 
-def test_claiming_among_many_ended_jobs_reads_open_rows_only(
-    database: Database, database_urls: DatabaseUrls
-) -> None:
+@pytest.fixture
+def plans(database: Database, database_urls: DatabaseUrls) -> Iterator[list[str]]:
+    """Among 20,000 jobs that have ended and five that have not: the plans of what is asked."""
     with database.begin() as session:
         session.execute(
             text(
@@ -332,14 +337,40 @@ def test_claiming_among_many_ended_jobs_reads_open_rows_only(
         )
     owner = Database(database_urls.owner)
     with owner.begin() as session:
-        session.execute(text("ANALYZE jobs"))
-        plan = "\n".join(
-            session.scalars(
-                text(
-                    "EXPLAIN SELECT job_id FROM jobs WHERE state = 'QUEUED' AND"
-                    " next_attempt_at <= now() ORDER BY next_attempt_at LIMIT 4"
-                )
-            )
-        )
+        session.execute(text("ANALYZE"))
     owner.dispose()
-    assert "ix_jobs_queued" in plan
+    found: list[str] = []
+
+    def explain(connection: Connection, cursor: object, statement: str, *rest: Any) -> None:
+        if statement.startswith("SELECT"):
+            # The very statement with its parameters, as it is about to be run.
+            with closing(connection.connection.cursor()) as asking:
+                asking.execute(f"EXPLAIN {statement}", rest[0])
+                found.append("\n".join(str(line[0]) for line in asking.fetchall()))
+
+    event.listen(database.engine, "before_cursor_execute", explain)
+    yield found
+    event.remove(database.engine, "before_cursor_execute", explain)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda session: jobs.claim(session, "worker", 4, START, LEASE),
+        lambda session: jobs.expire(session, START, MAX_ATTEMPTS),
+        lambda session: deliveries.claim(session, "sender", START, LEASE, Path()),
+        lambda session: studies.close_quiet(session, START),
+        lambda session: queries.due(session, (JobState.QUEUED,), START, 50),
+        lambda session: queries.due(session, DELIVERABLE, START, 50),
+        lambda session: queries.late(session, START, LEASE),
+        queries.next_quiet,
+    ],
+    ids=["claim", "expire", "deliver", "close", "due", "due deliveries", "late", "next quiet"],
+)
+def test_what_is_asked_every_second_reads_open_rows_only(
+    database: Database, plans: list[str], ask: Callable[[Session], object]
+) -> None:
+    with database.begin() as session:
+        ask(session)
+    assert plans
+    assert not [plan for plan in plans if "Seq Scan" in plan]
