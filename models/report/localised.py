@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from models.report.looked import Looked
 
 _LUNGS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG)
-_IN_LUNG_FROM = 0.25  # share of an opacity or a mass under the masks of the lungs
+_IN_LUNG_FROM = 0.5  # share of an opacity or a mass under the masks of the lungs
 _IN_MIDDLE_FROM = 0.5  # share of a mass in the box of the mediastinum, where lung is not needed
 MOST_MASSES = 6  # more are counted as opacities would be: one finding per side
 BELOW_CALL = "suspected, but below the level at which it is called"
@@ -74,7 +74,7 @@ def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
 def _placed(looked: "Looked", observation: Observation, part: "Blob") -> bool:
     """Whether a blob lies where it can be a finding; a shadow in an arm or a shoulder does not.
 
-    An opacity or a mass lies at least in part in the drawn lungs (which go on behind heart and
+    An opacity or a mass lies for the most part in the drawn lungs (which go on behind heart and
     diaphragm), a mass also in the mediastinum; fluid hides the lung, so it need only be in the
     trunk.
     """

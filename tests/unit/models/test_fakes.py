@@ -79,6 +79,13 @@ def test_a_sight_is_complete_and_on_the_grid_of_the_film(eye: "Eye") -> None:
         assert region.box.y_max <= film.rows + 1e-3
 
 
+@pytest.mark.parametrize("rows", [200, 202, 205, 211])
+def test_masks_can_be_had_whatever_the_size_of_the_film(eye: "Eye", rows: int) -> None:
+    # Sizes whose scaling to a square leaves a remainder of rounding below zero.
+    (sight,) = eye.look([a_film(rows, 150)])
+    assert all(sight.masks[name].shape == (rows, 150) for name in MaskName)
+
+
 def test_looking_twice_sees_the_same(eye: "Eye") -> None:
     film = a_film()
     first, second = eye.look([film]), eye.look([film])
