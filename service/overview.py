@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from service.db import queries
-from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
+from service.db.tables import OPEN, AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
 from service.values import JobState, StudyState
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _studies(session: "Session", now: datetime) -> dict[str, int]:
 def _jobs(session: "Session", now: datetime) -> dict[str, int]:
     found = session.execute(
         select(JobRow.state, func.count())
-        .where((JobRow.changed_at > now - RECENT) | JobRow.state.in_(queries.UNFINISHED))
+        .where((JobRow.changed_at > now - RECENT) | JobRow.state.in_(OPEN))
         .group_by(JobRow.state)
     )
     counts = {str(state): int(number) for state, number in found}
@@ -112,10 +112,7 @@ def _jobs(session: "Session", now: datetime) -> dict[str, int]:
 
 def _open_jobs(session: "Session", now: datetime, late_after: timedelta) -> tuple[OpenJob, ...]:
     rows = session.scalars(
-        select(JobRow)
-        .where(JobRow.state.in_(queries.UNFINISHED))
-        .order_by(JobRow.queued_at)
-        .limit(SHOWN)
+        select(JobRow).where(JobRow.state.in_(OPEN)).order_by(JobRow.queued_at).limit(SHOWN)
     )
     return tuple(
         OpenJob(
