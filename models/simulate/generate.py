@@ -68,14 +68,15 @@ class SimulatedFilm:
     findings: "dict[Observation, tuple[float, float, float, float]]" = field(default_factory=dict)
 
     def truth(self) -> dict[str, Any]:
-        """Return the truth as plain JSON values."""
+        """Return the truth as plain JSON values; a lateral has no ratio."""
+        ratio = self.cardiothoracic_ratio
         return {
             "seed": self.seed,
             "rows": self.pixels.shape[0],
             "columns": self.pixels.shape[1],
             "view": self.wish.projection.value,
             "pixel_mm": round(self.pixel_mm, 4),
-            "cardiothoracic_ratio": round(self.cardiothoracic_ratio, 4),
+            "cardiothoracic_ratio": None if np.isnan(ratio) else round(ratio, 4),
             "findings": [
                 {"observation": o.value, "side": _side(o, self.wish), "box": _rounded(b)}
                 for o, b in self.findings.items()
