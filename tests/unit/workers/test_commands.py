@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dicom import film
+from dicom.film import FilmDescription
+from models import bundles
+from models.fakes import FakeEye, Planted
+from models.vocabulary import Observation, ScopeReason
+from service.settings import Settings
+from workers import commands, nets
+
+RNG = np.random.default_rng(3)
+PIXELS = RNG.integers(0, 255, (320, 288), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARINA_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.fromarray(PIXELS).save(tmp_path / "film.png")
+    return tmp_path / "film.png"
+
+
+def use(monkeypatch: pytest.MonkeyPatch, eye: FakeEye) -> None:
+    def load(settings: Settings) -> FakeEye:
+        return eye
+
+    monkeypatch.setattr(nets, "load", load)
+
+
+def test_look_says_first_that_it_is_a_draft(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye())
+    commands.look([picture])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("AI DRAFT, not verified")
+    assert any("Not looked for" in line for line in lines)
+
+
+def test_look_reads_dicom_and_pictures_alike(
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(monkeypatch, FakeEye(planted=(Planted(Observation.MASS),)))
+    dicom = tmp_path / "film.dcm"
+    dicom.write_bytes(film.encode(film.from_pixels(PIXELS, FilmDescription(seed="x"))))
+    commands.look([picture, dicom], as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in told] == [str(picture), str(dicom)]
+    for one in told:
+        states = {(item["observation"], item["state"]) for item in one["findings"]}
+        assert ("mass or nodule", "PRESENT") in states
+
+
+def test_look_draws_one_picture_for_each_film(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, FakeEye())
+    other = tmp_path / "other.png"
+    other.write_bytes(picture.read_bytes())
+    commands.look([picture, other], out=tmp_path / "drawn.png")
+    for name in ("drawn-film.png", "drawn-other.png"):
+        with Image.open(tmp_path / name) as drawn:
+            assert drawn.mode == "RGB"
+
+
+def test_look_names_what_it_does_not_read(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye(in_scope=0.1, reason=ScopeReason.NOT_A_CHEST))
+    commands.look([picture])
+    assert "not read:" in capsys.readouterr().out
+
+
+def test_look_goes_on_after_an_unreadable_file_and_fails_in_the_end(
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(monkeypatch, FakeEye())
+    with pytest.raises(SystemExit) as ended:
+        commands.look([tmp_path / "missing.png", picture])
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "No such file" in said.err
+    assert "AI DRAFT" in said.out
+
+
+def test_the_shipped_bundle_is_listed_as_the_one_in_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands.models_list()
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "in use" in one]
+    assert line.startswith("anatomy-mini")
+
+
+def test_a_damaged_bundle_is_named_and_fails_the_verification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye())
+    damaged = tmp_path / "bundles" / "copy"
+    damaged.mkdir(parents=True)
+    for path in (bundles.shipped() / "anatomy-mini").iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes())
+    (damaged / "network.onnx").write_bytes(b"other weights")
+    monkeypatch.setenv("CARINA_BUNDLES", str(tmp_path / "bundles"))
+    with pytest.raises(SystemExit):
+        commands.models_verify()
+    assert "WeightsMismatch" in capsys.readouterr().err
