@@ -37,9 +37,10 @@ class Letterbox:
     @property
     def offset(self) -> tuple[float, float]:
         """Where the film's top-left corner lies in the square, ``(x, y)`` network pixels."""
+        # The longer side fills the square; rounding must not leave it a hair outside.
         return (
-            (self.side - self.columns * self.scale) / 2,
-            (self.side - self.rows * self.scale) / 2,
+            max((self.side - self.columns * self.scale) / 2, 0.0),
+            max((self.side - self.rows * self.scale) / 2, 0.0),
         )
 
     def to_network(self, box: PixelBox) -> PixelBox:

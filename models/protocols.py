@@ -19,7 +19,10 @@ class Eye(Protocol):
 
     @property
     def thresholds(self) -> "Mapping[Observation, tuple[float, float]]":
-        """Per observation ``(absent_below, present_from)``: between them is UNCERTAIN."""
+        """Per observation ``(absent_below, present_from)``: between them is UNCERTAIN.
+
+        ``absent_below = 0`` means that the network can call it but not exclude it.
+        """
         ...
 
     @property

@@ -88,7 +88,7 @@ class ChestImage:
     """
 
     image_id: str
-    pixels: "NDArray[np.float32]"
+    pixels: "NDArray[np.float32]" = field(repr=False)
     view_position: ViewPosition | None = None
     patient_orientation: tuple[str, str] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
