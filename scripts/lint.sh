@@ -14,6 +14,7 @@ readonly BIN=.venv/bin
 if "$BIN/python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("torch"))'; then
     "$BIN/mypy"
 else
-    echo "mypy: torch is not installed, so the training code is not type-checked"
-    "$BIN/mypy" --exclude '^models/(training|anatomy/network)' dicom service workers models scripts
+    echo "mypy: torch is not installed, so what uses it is type-checked as if it were untyped"
+    "$BIN/mypy" --disable-error-code import-not-found --allow-subclassing-any \
+        --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any
 fi

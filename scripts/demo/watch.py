@@ -72,6 +72,7 @@ def follow(
             live.update(_table(progress))
             time.sleep(LOOK_EVERY_S)
         live.update(_table(progress))
+    console.print()
     return progress.standings
 
 
