@@ -50,6 +50,12 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=1, default=str, ensure_ascii=False) + "\n")
 
 
+def as_json_line(value: object) -> None:
+    """Print a value for programs on one line of its own, at once."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar on a terminal, nothing in a pipe; gives what to call after each step."""

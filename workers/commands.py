@@ -44,26 +44,24 @@ def look(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="DICOM, PNG or JPEG")],
     *,
     out: Annotated[Path | None, typer.Option(help="Write the picture with the findings")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line")] = False,
 ) -> None:
     """Read images here and now, without any service; the words are a draft, not a report."""
     from models import summary  # noqa: PLC0415
 
     settings = load()
-    told, failed = [], False
+    failed = False
     for path, result in zip(images, _look_at(images, settings), strict=True):
         if isinstance(result, str):
             failed = True
             terminal.fault(f"{path}: {result}")
             continue
-        words = {"file": str(path), **summary.to_json(result)}
-        told.append(words)
-        if not as_json:
+        if as_json:
+            terminal.as_json_line({"file": str(path), **summary.to_json(result)})
+        else:
             _tell(path, result)
         if out is not None:
             _draw(result, out if len(images) == 1 else out.with_stem(f"{out.stem}-{path.stem}"))
-    if as_json:
-        terminal.as_json(told)
     if failed:
         sys.exit(FAILED)
 

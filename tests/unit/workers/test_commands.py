@@ -55,7 +55,7 @@ def test_look_reads_dicom_and_pictures_alike(
     dicom = tmp_path / "film.dcm"
     dicom.write_bytes(film.encode(film.from_pixels(PIXELS, FilmDescription(seed="x"))))
     commands.look([picture, dicom], as_json=True)
-    told = json.loads(capsys.readouterr().out)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["file"] for one in told] == [str(picture), str(dicom)]
     for one in told:
         states = {(item["observation"], item["state"]) for item in one["findings"]}
