@@ -6,14 +6,16 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
+
     from service.db.tables import AuditEventRow
 
 GENESIS = "0" * 64
 """What the first link hangs on."""
 
 
-def fields(event: "AuditEventRow") -> dict[str, Any]:
-    """Return an event as plain JSON values, each in one way only."""
+def fields(event: "AuditEventRow | Row[Any]") -> dict[str, Any]:
+    """Return an event, as an object or as columns, as plain JSON values in one way only."""
     return {
         "id": event.id,
         "event_type": event.event_type,
@@ -29,7 +31,7 @@ def fields(event: "AuditEventRow") -> dict[str, Any]:
     }
 
 
-def link(previous_sha256: str, event: "AuditEventRow") -> str:
+def link(previous_sha256: str, event: "AuditEventRow | Row[Any]") -> str:
     """Return the SHA-256 over the previous link and the event, as read from the database."""
     canonical = json.dumps(fields(event), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{previous_sha256}\n{canonical}".encode()).hexdigest()
