@@ -13,9 +13,11 @@ log = structlog.get_logger(__name__)
 def listen() -> None:
     """Run the DICOM listener until SIGTERM."""
     from service import listener  # noqa: PLC0415  (pynetdicom only where it is used)
+    from service.pulse import Pulse  # noqa: PLC0415
 
     settings = _begin("listen")
-    code = listener.run(settings)
+    with Pulse(settings, "listen"):
+        code = listener.run(settings)
     log.info("process_ended")
     sys.exit(code)
 
@@ -26,6 +28,7 @@ def sweep() -> None:
     from service.db import migrate  # noqa: PLC0415
     from service.db.engine import Database, check_durable  # noqa: PLC0415
     from service.listener import stop_on_signals  # noqa: PLC0415
+    from service.pulse import Pulse  # noqa: PLC0415
 
     settings = _begin("sweep")
     stop = stop_on_signals()
@@ -33,7 +36,8 @@ def sweep() -> None:
     check_durable(database)
     migrate.check(database)
     ready.announce()
-    sweeping.run_forever(database, settings, stop)
+    with Pulse(settings, "sweep"):
+        sweeping.run_forever(database, settings, stop)
     database.dispose()
     log.info("process_ended")
 
@@ -41,9 +45,11 @@ def sweep() -> None:
 def web() -> None:
     """Serve health, counts and metrics on the loopback until SIGTERM."""
     from service import web as serving  # noqa: PLC0415
+    from service.pulse import Pulse  # noqa: PLC0415
 
     settings = _begin("web")
-    serving.run(settings)
+    with Pulse(settings, "web"):
+        serving.run(settings)
     log.info("process_ended")
 
 

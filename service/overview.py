@@ -11,8 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from service import pulse
 from service.db import queries
 from service.db.tables import OPEN, AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
+from service.pulse import ProcessSeen
 from service.values import JobState, StudyState
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Overview:
     bundle: str | None = None
     last_received_at: datetime | None = None
     last_delivered_at: datetime | None = None
+    processes: tuple[ProcessSeen, ...] = ()
 
 
 def overview(session: "Session", now: datetime, late_after: timedelta) -> Overview:
@@ -86,6 +89,7 @@ def overview(session: "Session", now: datetime, late_after: timedelta) -> Overvi
         last_delivered_at=session.scalar(
             select(func.max(JobRow.delivered_at)).where(JobRow.changed_at > now - RECENT)
         ),
+        processes=pulse.seen(session, now),
     )
 
 

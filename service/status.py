@@ -12,7 +12,7 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import checks, runstate
+from service import checks, pulse, runstate
 from service.checks import Check
 from service.db import migrate
 from service.db.engine import Database
@@ -156,6 +156,10 @@ def _faults_of_overview(seen: Overview, now: datetime) -> tuple[str, ...]:
     waiting = seen.audit.oldest_unsealed_at
     if waiting is not None and now - waiting > UNSEALED_LIMIT:
         faults.append(f"audit: {seen.audit.unsealed} events are not sealed")
+    faults.extend(
+        f"{gone.name}: silent for {_seconds(now - gone.seen_at):.0f} s"
+        for gone in pulse.missed(seen.processes)
+    )
     return tuple(faults)
 
 

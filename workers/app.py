@@ -10,6 +10,7 @@ from service import ready
 from service.celery_settings import celery_settings
 from service.db import migrate
 from service.db.engine import Database, check_durable
+from service.pulse import Pulse
 from workers.tasks import Workshop, register
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def run(
         without_mingle=True,
         without_heartbeat=True,
     )
-    worker.start()
+    with Pulse(settings, process):
+        worker.start()
     return int(worker.exitcode or 0)
 
 
