@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "show": Entry("service.commands_studies:show", "One study: its state, its draft, its events"),
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
+    "release": Entry("service.commands_studies:release", "Let a held study go on"),
     "audit list": Entry("service.commands_audit:list_events", "Events of the audit trail"),
     "audit verify": Entry("service.commands_audit:verify", "Prove that nothing was changed"),
     "audit export": Entry("service.commands_audit:export", "Export as PS3.15 A.5 or JSON lines"),

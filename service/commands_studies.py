@@ -1,4 +1,4 @@
-"""``carina studies``, ``show``, ``replay``, ``redeliver``."""
+"""``carina studies``, ``show``, ``replay``, ``redeliver``, ``release``."""
 
 import dataclasses
 import getpass
@@ -10,6 +10,7 @@ import typer
 
 from service import replay as again
 from service import story, telling, terminal
+from service import studies as studying
 from service.dispatch import Bell
 from service.inquiry import ask
 from service.settings import load
@@ -80,6 +81,17 @@ def replay(study: StudyName) -> None:
 def redeliver(study: StudyName) -> None:
     """Send the newest results of a study again, byte for byte."""
     _ask_again(study, again.redeliver, Bell.ring_deliver)
+
+
+def release(study: StudyName) -> None:
+    """Let go a study that is held because its pixels changed under one UID: the first are read.
+
+    A study of two patients is not let go by hand: it goes on when its headers are corrected.
+    """
+    now, user_id = datetime.now(UTC), getpass.getuser()
+    uid = ask(lambda session: story.uid_of(session, study))
+    ask(lambda session: studying.release(session, uid, user_id, now))
+    terminal.say(f"{uid}: not held; it is read after the next sweep")
 
 
 def _ask_again(

@@ -11,7 +11,7 @@ from service import cli
 
 PROMISED = {
     *("up", "down", "status", "settings", "version"),
-    *("send", "studies", "show", "replay", "redeliver"),
+    *("send", "studies", "show", "replay", "redeliver", "release"),
     *("listen", "work", "deliver", "sweep", "web"),
     *("look", "simulate"),
 }
