@@ -2,7 +2,6 @@
 
 import argparse
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -144,17 +143,9 @@ def _pictures(stage: Stage, made: Sequence[DemoFilm], seen: Seen) -> list[Path]:
 
 def _keep(stage: Stage, study_instance_uid: str, console: Console) -> None:
     """Start the viewer, write down what stays, and print where everything is."""
-    viewer.fetch()
     port = first_free_port(VIEWER_PORT)
-    with (stage.folder / "viewer.log").open("wb") as log:
-        served = subprocess.Popen(
-            [sys.executable, "-m", "scripts.demo.viewer", stage.archive.dicomweb_url, str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    left_running.write(stage.folder, [served.pid, left_running.process_of(stage.archive.folder)])
+    served = viewer.start(stage.archive.dicomweb_url, port, stage.folder / "viewer.log")
+    left_running.write(stage.folder, [served, left_running.process_of(stage.archive.folder)])
     console.rule("Left running", align="left")
     for name, value in (
         ("DICOM listener", str(stage.listener)),

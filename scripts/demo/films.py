@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from dicom import film
-from dicom.film import FilmDescription
+from dicom.film import FilmDescription, FilmPatient
 from models.values import PixelBox
 from models.vocabulary import Observation
 
@@ -124,6 +124,7 @@ def _example(
     side_mm = float(written["pixel_mm"])
     description = FilmDescription(
         seed=f"demo/{run}/{key}",
+        patient=_patient(key),
         view_position=view_position,
         patient_orientation=patient_orientation,
         imager_pixel_spacing_mm=(side_mm, side_mm),
@@ -148,4 +149,10 @@ def _written_truth(key: str) -> dict[str, Any]:
 def _noise(run: str) -> Dataset:
     rng = np.random.default_rng(NOISE_SEED)
     grey = rng.integers(0, 65536, (NOISE_SIDE, NOISE_SIDE), dtype=np.uint16)
-    return film.from_pixels(grey, FilmDescription(seed=f"demo/{run}/noise"))
+    description = FilmDescription(seed=f"demo/{run}/noise", patient=_patient("noise"))
+    return film.from_pixels(grey, description)
+
+
+def _patient(key: str) -> FilmPatient:
+    """Return an invented patient for each film, so that a viewer shows one study at a time."""
+    return FilmPatient(patient_id=f"DEMO-{key.upper()}", patient_name=f"Demo^{key.title()}")

@@ -4,11 +4,14 @@ The viewer is the npm package ``@ohif/app``, fetched once into ``build/ohif``; i
 Carina.
 """
 
+import contextlib
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 from scripts.installation import CommandFailed, system_program
@@ -19,6 +22,7 @@ FOLDER = ROOT / "build" / "ohif"
 PACKAGE = "@ohif/app@3.12.10"
 DIST = FOLDER / "package" / "dist"
 FETCH_LIMIT_S = 600.0
+START_S = 60.0
 
 
 def fetch() -> Path:
@@ -45,6 +49,34 @@ def fetch() -> Path:
     with tarfile.open(FOLDER / done.stdout.strip().splitlines()[-1]) as packed:
         packed.extractall(FOLDER, filter="data")
     return DIST
+
+
+def start(dicomweb_url: str, port: int, log: Path) -> int:
+    """Start a viewer that outlives this process; return its process id once it answers.
+
+    Raises
+    ------
+    CommandFailed
+        If it does not; the end of its log is in the message.
+    """
+    fetch()
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.demo.viewer", dicomweb_url, str(port)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=written,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((ohif.HOST, port), 1.0):
+            return process.pid
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    raise CommandFailed(f"the viewer did not start: {log.read_text(errors='replace')[-500:]}")
 
 
 def main(dicomweb_url: str, port: int) -> None:
