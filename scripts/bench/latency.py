@@ -15,7 +15,7 @@ from scripts.bench.system import System
 from scripts.ledger import Event, Ledger
 
 LIMIT_S = 120.0
-LOOK_EVERY_S = 0.01
+LOOK_EVERY_S = 0.04
 STAGES = (
     ("closed", "study_closed"),
     ("claimed", "job_claimed"),
