@@ -61,7 +61,10 @@ def look(
         else:
             _tell(path, result)
         if out is not None:
-            _draw(result, out if len(images) == 1 else out.with_stem(f"{out.stem}-{path.stem}"))
+            target = out if len(images) == 1 else out.with_stem(f"{out.stem}-{path.stem}")
+            drawn = _draw(result, target)
+            if not as_json:  # its output holds nothing but objects
+                terminal.say(drawn)
     if failed:
         sys.exit(FAILED)
 
@@ -165,17 +168,16 @@ def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
             terminal.say(f"  {words}")
 
 
-def _draw(result: "Analysis | OutOfScope", target: Path) -> None:
+def _draw(result: "Analysis | OutOfScope", target: Path) -> str:
     from PIL import Image  # noqa: PLC0415
 
     from models import pictures  # noqa: PLC0415
     from models.values import OutOfScope  # noqa: PLC0415
 
     if isinstance(result, OutOfScope):
-        terminal.say(f"  no picture: {target} is not written for a film that is not read")
-        return
+        return f"  no picture: {target} is not written for a film that is not read"
     Image.fromarray(pictures.overlay(result, OVERLAY_PX)).save(target)
-    terminal.say(f"  wrote {target}")
+    return f"  wrote {target}"
 
 
 def _bundle_folders(settings: "Settings") -> tuple[Path, ...]:

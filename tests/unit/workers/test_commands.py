@@ -54,7 +54,7 @@ def test_look_reads_dicom_and_pictures_alike(
     use(monkeypatch, FakeEye(planted=(Planted(Observation.MASS),)))
     dicom = tmp_path / "film.dcm"
     dicom.write_bytes(film.encode(film.from_pixels(PIXELS, FilmDescription(seed="x"))))
-    commands.look([picture, dicom], as_json=True)
+    commands.look([picture, dicom], as_json=True, out=tmp_path / "drawn.png")
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["file"] for one in told] == [str(picture), str(dicom)]
     for one in told:
