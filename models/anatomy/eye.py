@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
+from models.anatomy import sides
 from models.anatomy.preparation import to_square
 from models.errors import EmptyBox, GpuOutOfMemory, UnreadableImage, WeightsMismatch
 from models.geometry import Letterbox, Turn, clip, from_cxcywh, turn_for
@@ -144,6 +145,7 @@ class OnnxEye:
         for index, (turn, grid) in enumerate(zip(turns, grids, strict=True)):
             frame = Letterbox(grid.shape[0], grid.shape[1], side)
             own = {name: values[index] for name, values in outputs.items()}
+            own = sides.settle(own, self._bundle.regions, self._bundle.masks)
             sights.append(self._sight(own, frame, turn))
         return tuple(sights)
 

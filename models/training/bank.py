@@ -14,6 +14,8 @@ from models.anatomy.preparation import equalise
 from models.simulate import strangers
 from models.training import cache, real
 from models.training.samples import (
+    HARD_COUNTS,
+    HARD_KINDS,
     SCOPE_IN,
     SCOPE_NOT_A_CHEST,
     SCOPE_NOT_AN_IMAGE,
@@ -108,9 +110,12 @@ def main() -> None:
     parser.add_argument("--part", default="train")
     parser.add_argument("--chunks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--hard", action="store_true", help="more masses and opacities")
     chosen = parser.parse_args()
     tones = real.tones(real.load(chosen.real, "train", chosen.bases / "small"))
     frontal = Simulator(cache.load(chosen.bases, chosen.part), tones)
+    if chosen.hard:
+        frontal.counts, frontal.kinds = HARD_COUNTS, HARD_KINDS
     aside = Simulator(cache.load(chosen.bases, "sideways"), tones)
     make(chosen.out, (frontal, aside), chosen.chunks, chosen.seed)
 

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
     from models.anatomy.network import Seen
 
-WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 0.7, "masks": 2.0, "scope": 0.7, "view": 0.2,
+WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 1.2, "masks": 2.0, "scope": 0.7, "view": 0.2,
            "mirrored": 0.4}  # fmt: skip
 L1_WEIGHT, IOU_WEIGHT = 5.0, 2.0
+PLANES = (1.0, 1.0, 1.0, 3.0, 8.0, 20.0)  # lungs, heart, effusion, opacity, mass
 
 
 def corners(boxes: "Tensor") -> "Tensor":
@@ -66,9 +67,13 @@ def total(parts: "dict[str, Tensor]") -> "Tensor":
 
 
 def _masks(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
-    """Cross entropy and soft Dice, per known mask."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    """Cross entropy and soft Dice, per known mask; what is small and rare weighs more."""
+    rare = torch.tensor(PLANES, device=logits.device)
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none", pos_weight=rare[:, None, None]
+    )
     soft = logits.sigmoid()
     shared = (soft * truth).sum((2, 3))
-    dice = 1 - (2 * shared + 20.0) / (soft.sum((2, 3)) + truth.sum((2, 3)) + 20.0)
-    return ((entropy.mean((2, 3)) + 0.3 * dice) * known).sum() / known.sum().clamp_min(1.0)
+    dice = 1 - (2 * shared + 8.0) / (soft.sum((2, 3)) + truth.sum((2, 3)) + 8.0)
+    both = (entropy.mean((2, 3)) + 0.3 * dice) * known * rare.sqrt()
+    return both.sum() / known.sum().clamp_min(1.0)

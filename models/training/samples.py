@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PIXEL_MM = 470.0 / SIDE
+COUNTS = (0.35, 0.45, 0.2)  # how often a film gets none, one or two findings
+KINDS = (1 / 3, 1 / 3, 1 / 3)  # effusion, opacity, mass
+HARD_COUNTS, HARD_KINDS = (0.25, 0.5, 0.25), (0.1, 0.35, 0.55)  # more of what is learnt last
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them the label is open
 SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
 VIEW_PA, VIEW_AP, VIEW_LATERAL, VIEW_UNKNOWN = 0, 1, 2, -1
@@ -123,6 +126,8 @@ class Simulator:
     def __init__(self, bases: Bases, tones: film.Tones | None = None) -> None:
         self.bases = bases
         self.tones = tones
+        self.counts = COUNTS
+        self.kinds = KINDS
 
     def frontal(self, rng: np.random.Generator, index: int, *, mirror: float = 0.15) -> Sample:
         """Return a frontal film of base ``index`` with known truth of every kind."""
@@ -208,8 +213,8 @@ class Simulator:
             Observation.LUNG_OPACITY: findings.opacity,
             Observation.MASS: findings.mass,
         }
-        count = int(rng.choice((0, 1, 2), p=(0.35, 0.45, 0.2)))
-        chosen = rng.choice(len(makers), count, replace=False)
+        count = int(rng.choice((0, 1, 2), p=self.counts))
+        chosen = rng.choice(len(makers), count, replace=False, p=self.kinds)
         inserted = []
         for number in chosen:
             kind = tuple(makers)[int(number)]

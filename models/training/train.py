@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from models.training.batches import Pseudo
 
-SIMULATED, REAL, WRONG = 13, 5, 2  # films of each kind in a batch
+SIMULATED, REAL, WRONG = 16, 3, 1  # films of each kind in a batch
 EMA = 0.997
 
 
@@ -32,8 +32,8 @@ class Plan:
 
     steps: int
     rate: float = 1.2e-3
-    warmup: int = 100
-    save_every: int = 200
+    warmup: int = 40
+    save_every: int = 100
     seed: int = 5
 
 

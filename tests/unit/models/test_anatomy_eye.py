@@ -1,0 +1,190 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnxruntime")
+
+from models import bundles
+from models.anatomy.eye import OUTPUTS, OnnxEye, check
+from models.errors import UnreadableImage, WeightsMismatch
+from models.geometry import TURNS, overlap
+from models.values import ChestImage, PixelBox
+from models.vocabulary import AnatomicStructure, MaskName, Observation, ViewPosition
+
+EXAMPLES = Path(bundles.__file__).parent / "examples"
+TRUTH = json.loads((EXAMPLES / "truth.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def eye() -> OnnxEye:
+    return OnnxEye(bundles.find(), intra_op_num_threads=1)
+
+
+def example(name: str) -> ChestImage:
+    scale = 2 ** TRUTH[name]["bits"] - 1
+    pixels = np.asarray(Image.open(EXAMPLES / name), np.float32) / np.float32(scale)
+    return ChestImage(name, pixels)
+
+
+def film(pixels: object) -> ChestImage:
+    return ChestImage("x", pixels)  # type: ignore[arg-type]
+
+
+NAN = np.full((64, 64), 0.5, np.float32)
+NAN[3, 3] = np.nan
+INFINITE = NAN.copy()
+INFINITE[3, 3] = np.inf
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (NAN, "finite"),
+        (INFINITE, "finite"),
+        (np.zeros((64, 64), np.float32), "same"),
+        (np.zeros((1, 1), np.float32), "too few"),
+        (np.zeros((64, 64, 3), np.float32), "rows and columns"),
+        (np.zeros((64, 64), np.uint8), "expected float32"),
+        ([[0.0, 1.0]], "rows and columns"),
+    ],
+)
+def test_what_is_not_a_film_is_refused_in_words(pixels: object, words: str) -> None:
+    with pytest.raises(UnreadableImage, match=words):
+        check(film(pixels))
+
+
+def test_one_bad_film_refuses_the_batch_before_the_network_runs(eye: OnnxEye) -> None:
+    before = eye.session_seconds
+    with pytest.raises(UnreadableImage):
+        eye.look([example("test-00.png"), film(NAN)])
+    assert eye.session_seconds == before
+
+
+def test_nothing_in_gives_nothing_out(eye: OnnxEye) -> None:
+    assert eye.look([]) == ()
+
+
+def test_a_huge_film_is_read_without_a_copy_of_its_size(eye: OnnxEye) -> None:
+    huge = np.zeros((20_000, 20_000), np.float32)
+    huge[5_000:15_000, 5_000:15_000] = 1.0
+    (sight,) = eye.look([film(huge)])
+    assert all(r.box.x_max <= 20_000 and r.box.y_max <= 20_000 for r in sight.regions)
+
+
+def test_a_sight_holds_every_region_mask_and_probability_inside_the_film(eye: OnnxEye) -> None:
+    image = example("test-00.png")
+    (sight,) = eye.look([image])
+    assert {r.structure for r in sight.regions} == set(AnatomicStructure)
+    for region in sight.regions:
+        assert 0 <= region.box.x_min < region.box.x_max <= image.columns
+        assert 0 <= region.box.y_min < region.box.y_max <= image.rows
+        assert 0 <= region.score <= 1
+    assert set(sight.probabilities) == set(Observation)
+    assert set(sight.masks) == set(MaskName)
+    for mask in sight.masks.values():
+        assert mask.shape == image.pixels.shape
+        assert mask.dtype == np.float32
+        assert 0 <= mask.min() <= mask.max() <= 1
+
+
+def test_a_batch_gives_what_single_films_give(eye: OnnxEye) -> None:
+    images = [example("test-00.png"), example("test-05.png"), example("lateral.png")]
+    together = eye.look(images)
+    for image, sight in zip(images, together, strict=True):
+        (alone,) = eye.look([image])
+        assert alone.scope.in_scope == pytest.approx(sight.scope.in_scope, abs=1e-3)
+        for first, second in zip(alone.regions, sight.regions, strict=True):
+            assert first.box.x_min == pytest.approx(second.box.x_min, abs=0.05)
+
+
+@pytest.mark.parametrize("declared", sorted(TURNS))
+def test_a_film_stored_in_any_orientation_gives_the_same_boxes_on_its_own_pixels(
+    eye: OnnxEye, declared: tuple[str, str]
+) -> None:
+    usual = example("test-01.png")
+    turn = TURNS[declared]
+    stored = np.ascontiguousarray(turn.undo(usual.pixels))
+    (plain,) = eye.look([usual])
+    (turned,) = eye.look([ChestImage("t", stored, patient_orientation=declared)])
+    assert turned.scope.mirrored == pytest.approx(plain.scope.mirrored, abs=1e-3)
+    for first, second in zip(plain.regions, turned.regions, strict=True):
+        back = turn.undo_box(first.box, usual.rows, usual.columns)
+        assert overlap(back, second.box) > 0.999
+    lung = turned.masks[MaskName.RIGHT_LUNG]
+    assert lung.shape == stored.shape
+    assert np.allclose(turn.apply(lung), plain.masks[MaskName.RIGHT_LUNG], atol=1e-4)
+
+
+def test_sides_follow_the_patient_on_every_frontal_example(eye: OnnxEye) -> None:
+    for name, truth in TRUTH.items():
+        if truth["view"] == "lateral":
+            continue
+        (sight,) = eye.look([example(name)])
+        boxes = {r.structure: r.box for r in sight.regions}
+        right, left = boxes[AnatomicStructure.RIGHT_LUNG], boxes[AnatomicStructure.LEFT_LUNG]
+        assert right.centre[0] < left.centre[0], name
+
+
+def test_the_lungs_and_heart_of_the_examples_are_found(eye: OnnxEye) -> None:
+    found = []
+    for name, truth in TRUTH.items():
+        if truth["view"] == "lateral":
+            continue
+        (sight,) = eye.look([example(name)])
+        boxes = {r.structure.value: r.box for r in sight.regions}
+        found += [
+            overlap(boxes[key], PixelBox(*truth["boxes"][key]))
+            for key in ("right lung", "left lung", "cardiac silhouette")
+        ]
+    assert np.mean(found) > 0.75
+
+
+def test_laterals_and_noise_are_turned_away_with_a_reason(eye: OnnxEye) -> None:
+    noise = np.random.default_rng(0).random((500, 400)).astype(np.float32)
+    (lateral, static) = eye.look([example("lateral.png"), film(noise)])
+    for sight in (lateral, static):
+        assert sight.scope.in_scope < 0.5
+        assert sight.scope.reason is not None
+    assert lateral.scope.view_position is ViewPosition.LL
+
+
+def test_a_mirrored_film_is_called_mirrored_and_keeps_the_names_of_its_sides(eye: OnnxEye) -> None:
+    image = example("frontal-without-finding.png")
+    flipped = ChestImage("m", np.ascontiguousarray(image.pixels[:, ::-1]))
+    (usual, mirrored) = eye.look([image, flipped])
+    assert usual.scope.mirrored < 0.5 < mirrored.scope.mirrored
+    boxes = {r.structure: r.box for r in mirrored.regions}
+    right, left = boxes[AnatomicStructure.RIGHT_LUNG], boxes[AnatomicStructure.LEFT_LUNG]
+    assert right.centre[0] > left.centre[0]
+
+
+def test_the_mass_is_found_where_it_was_put_and_nothing_on_the_plain_film(eye: OnnxEye) -> None:
+    name = "frontal-with-mass.png"
+    (sight, plain) = eye.look([example(name), example("frontal-without-finding.png")])
+    limits = eye.thresholds
+    assert sight.probabilities[Observation.MASS] >= limits[Observation.MASS][1]
+    mask = sight.masks[MaskName.MASS] > 0.5
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = PixelBox(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    (true,) = (PixelBox(*f["box"]) for f in TRUTH[name]["findings"])
+    assert overlap(box, true) >= 0.3
+    for kind, probability in plain.probabilities.items():
+        assert probability < limits[kind][1], kind
+
+
+def test_a_bundle_whose_names_this_version_does_not_know_is_refused(eye: OnnxEye) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    with pytest.raises(WeightsMismatch, match="regions"):
+        OnnxEye(replace(bundles.find(), regions=("gizzard",)))
+    with pytest.raises(WeightsMismatch, match="operating"):
+        OnnxEye(replace(bundles.find(), operating={}))
+
+
+def test_the_outputs_are_the_declared_ones(eye: OnnxEye) -> None:
+    assert len(set(OUTPUTS)) == 8
+    assert eye.cardiothoracic_error[1] > 0
+    assert eye.limits
