@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from workers.drafting import Drafted
     from workers.profiles import ProfileBook
 
+log = structlog.get_logger(__name__)
+
 NOTHING_TO_READ = "NOTHING_TO_READ"
 NO_FILM_WORDS = "the study holds no film that could be read"
 AT_ONCE = timedelta(0)
@@ -64,6 +66,7 @@ def analyse(context: "WorkerContext", book: "ProfileBook") -> "tuple[UUID, ...]"
         claimed = jobs.claim(session, context.owner, context.settings.batch, now, context.lease)
     if not claimed:
         return ()
+    log.info("jobs_claimed", attempts={str(job.job_id): job.attempt for job, _ in claimed})
     readings = [Reading(job, fence) for job, fence in claimed]
     for reading in readings:
         reading.seconds["wait"] = (now - reading.job.queued_at).total_seconds()
@@ -85,6 +88,7 @@ class Batch:
         self._book = book
         self._eye = eye
         self._heartbeat = heartbeat
+        self._since = context.clock()
 
     def run(self, readings: Sequence[Reading]) -> "tuple[UUID, ...]":
         """Carry every job to its end; return those that are encoded."""
@@ -96,6 +100,7 @@ class Batch:
             with self._contained(reading):
                 self._charge(reading)
         going = [reading for reading in going if self._is_ours(reading)]
+        log.info("network_entered", jobs=[str(reading.job.job_id) for reading in going])
         seen: list[tuple[Sight | ModelError, ...]] = []
         with self._contained(*going):
             seen = self._look(going)
@@ -110,11 +115,17 @@ class Batch:
         return tuple(order.job.job_id for order in orders)
 
     def give_back(self, readings: Sequence[Reading]) -> None:
-        """Return what an interrupted batch has not ended: those jobs are not the reason."""
+        """Return what an interrupted batch has not ended.
+
+        Whoever stops a worker interrupts it early, and the jobs are not the reason. A job that
+        meets the hard limit may be interrupted in the same way before it is killed; it keeps the
+        charge, or it would hang one worker after another for ever.
+        """
+        now = self._context.clock()
+        is_early = now - self._since < self._context.hard_limit / 2
         for reading in filter(self._is_ours, readings):
             with contextlib.suppress(SQLAlchemyError, FenceLost), self._database() as session:
-                now = self._context.clock()
-                jobs.give_back(session, reading.fence, now, AT_ONCE, blameless=True)
+                jobs.give_back(session, reading.fence, now, AT_ONCE, blameless=is_early)
 
     def _pick(self, reading: Reading) -> None:
         settings = self._context.settings

@@ -348,6 +348,23 @@ def test_a_worker_that_is_stopped_gives_its_studies_back_without_blame(ward: War
     assert (row.state, row.charged, row.owner) == (JobState.QUEUED, 0, None)
 
 
+def test_a_study_that_was_interrupted_at_the_hard_limit_keeps_its_charge(ward: Ward) -> None:
+    def hung(images: Sequence[ChestImage]) -> None:
+        ward.clock.turn(ward.context().settings.hard_limit_s - 1)
+        raise SystemExit
+
+    eye = Watched(watch=hung)
+    ward.eye = lambda: eye
+    job = ward.queue(a_film("one"))
+    for _ in range(3):
+        with contextlib.suppress(SystemExit):
+            ward.analyse()
+        with ward.database.begin() as session:
+            jobs.expire(session, ward.clock.now, 3)
+    row = ward.job(job)
+    assert (row.state, row.reason_code, row.charged) == (JobState.FAILED, "POISON", 3)
+
+
 def test_an_archive_without_seg_is_asked_before_anything_is_encoded(ward: Ward) -> None:
     job = ward.queue(a_film("one"))
     with unreliable_archive.running(without=(ResultKind.ANATOMY_SEG,)) as archive:

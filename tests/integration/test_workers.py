@@ -169,7 +169,7 @@ def test_a_film_that_kills_its_worker_fails_alone(site: Site) -> None:
 def test_a_film_that_hangs_its_worker_meets_the_hard_limit(site: Site) -> None:
     endless = a_film("endless")
     jobs = site.queue(endless, a_film("good"))
-    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "20"}
+    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "15"}
     with site.worker("gpu", **short):
         site.wait_for(site.ended(*jobs.values()))
     hung = jobs.pop(str(endless.StudyInstanceUID))
