@@ -54,13 +54,18 @@ def _latency(latency: Mapping[str, Any]) -> str:
     rows = [
         (words, f"{median[name]:.2f}", f"{worst[name]:.2f}") for name, words in STAGE_WORDS.items()
     ]
+    films = [
+        (name, f"{one['objects']:.0f}", f"{one['findable']:.2f}", f"{one['not_network']:.2f}")
+        for name, one in latency["films"].items()
+    ]
     return (
         "\n## From the end of the quiet period to the draft\n\n"
-        f"{latency['studies']} studies of one real CR film (7.2 MB) each, one after the other; "
-        "seconds since the quiet period ended.\n\n"
+        f"{latency['studies']} studies of one film each, one after the other, three films taking "
+        "turns; seconds since the quiet period ended.\n\n"
         + _table(("until", "median", "worst"), rows)
         + f"\nOf it the network (sum of `session.run`): {median['network']:.2f} s in the median; "
-        f"everything else: **{median['not_network']:.2f} s** (aim: under 2 s).\n"
+        f"everything else: **{median['not_network']:.2f} s** (aim: under 2 s). By film:\n\n"
+        + _table(("film", "result objects", "findable after", "of it not network"), films)
     )
 
 

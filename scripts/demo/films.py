@@ -69,7 +69,7 @@ def make(folder: Path, run: str) -> tuple[DemoFilm, ...]:
     """Write the seven films into ``folder``; ``run`` makes their UIDs new."""
     folder.mkdir(parents=True, exist_ok=True)
     silent = _real(REAL_EXTREMITY, f"{run}-silent", film.SILENT)
-    lateral = _example("lateral", run, view_position="LL", patient_orientation=("A", "F"))
+    lateral = example("lateral", run, view_position="LL", patient_orientation=("A", "F"))
     made = (
         _film("chest", "real chest (CR)", Outcome.READ, _real(REAL_CHEST, run)),
         _simulated("finding", "simulated, with a finding", Outcome.FINDING, run),
@@ -95,7 +95,7 @@ def _refused(key: str, title: str, ds: Dataset, codes: AbstractSet[str]) -> Made
 
 
 def _simulated(key: str, title: str, outcome: Outcome, run: str) -> Made:
-    made, ds = _film(key, title, outcome, _example(key, run))
+    made, ds = _film(key, title, outcome, example(key, run))
     return replace(made, truths=_truths(key)), ds
 
 
@@ -111,7 +111,7 @@ def _real(name: str, run: str, overrides: Mapping[str, object] | None = None) ->
     return film.fresh_copy(Path(str(path)), seed=f"demo/{run}/{name}", overrides=overrides or {})
 
 
-def _example(
+def example(
     key: str,
     run: str,
     view_position: str = "PA",

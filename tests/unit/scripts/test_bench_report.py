@@ -25,9 +25,19 @@ def test_a_page_without_measurements_has_only_the_machine() -> None:
 
 def test_latency_is_told_by_stage_with_the_part_of_the_network() -> None:
     seconds = dict.fromkeys(report.STAGE_WORDS, 1.0) | {"network": 0.05, "not_network": 0.95}
+    film = {"objects": 7.0, "findable": 1.5, "not_network": 1.4}
     page = report.page(
-        {"machine": MACHINE, "latency": {"studies": 20, "median_s": seconds, "worst_s": seconds}}
+        {
+            "machine": MACHINE,
+            "latency": {
+                "studies": 20,
+                "median_s": seconds,
+                "worst_s": seconds,
+                "films": {"a chest": film},
+            },
+        }
     )
+    assert "| a chest | 7 | 1.50 | 1.40 |" in page
     assert all(words in page for words in report.STAGE_WORDS.values())
     assert "**0.95 s**" in page
 
