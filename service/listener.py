@@ -4,6 +4,7 @@ Several processes can share one port; the kernel spreads associations over them.
 connections to the database, after it was started.
 """
 
+import _thread
 import multiprocessing
 import os
 import signal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 LOOK_EVERY_S = 0.5
 ENDED_BADLY = 1
+GRACE_S = 20.0  # a listener waits five seconds for what is being received
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +56,14 @@ def run(settings: "Settings") -> int:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set.
+
+    A handler runs in the main thread, which may hold the event's own lock just then: setting it
+    there would wait for itself for ever, so another thread does.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: _thread.start_new_thread(stop.set, ()))
     return stop
 
 
@@ -161,7 +167,11 @@ def _end(children: "list[SpawnProcess]") -> None:
     for child in children:
         child.terminate()
     for child in children:
-        child.join()
+        child.join(GRACE_S)
+        if child.is_alive():
+            log.error("listener_process_killed")
+            child.kill()
+            child.join()
 
 
 def _serve_as_child(settings: "Settings") -> None:
