@@ -1,6 +1,11 @@
-"""A real Valkey for tests: the broker, started on a free port, without a password."""
+"""A real broker for tests: Valkey on a free port, or the one that ``CARINA_TEST_BROKER`` names.
+
+The latter runs the same tests against RabbitMQ:
+``CARINA_TEST_BROKER=amqp://… pytest tests/integration/test_workers.py``.
+"""
 
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +22,10 @@ START_S = 15.0
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """Run one in ``folder``; give the URL of the broker."""
+    """Run one in ``folder``, unless another is named; give the URL of the broker."""
+    if named := os.environ.get("CARINA_TEST_BROKER", ""):
+        yield named
+        return
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     program = binaries.valkey().folder / "valkey-server"
