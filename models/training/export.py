@@ -39,6 +39,22 @@ def onnx(weights: Path, target: Path) -> None:
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     program.save(str(target), external_data=False)
+    _forget_where_it_was_made(target)
+
+
+def _forget_where_it_was_made(target: Path) -> None:
+    """Take the exporter's notes out: they name source files and folders of the machine."""
+    import onnx as format_of_networks  # noqa: PLC0415 - only for this
+
+    model = format_of_networks.load(str(target))
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    target.write_bytes(model.SerializeToString())
 
 
 def bundle(weights: Path, settings: dict[str, Any], out: Path) -> "Bundle":

@@ -141,3 +141,9 @@ def test_the_shipped_bundle_verifies_and_is_for_demonstration_only() -> None:
     assert bundle.folder == bundles.shipped() / "anatomy-mini"
     assert bundle.use is BundleUse.DEMO
     assert set(bundle.thresholds) == set(Observation)
+
+
+def test_the_shipped_network_does_not_say_where_it_was_made() -> None:
+    content = (bundles.shipped() / "anatomy-mini" / "network.onnx").read_bytes()
+    assert b".py" not in content
+    assert b"/home/" not in content
