@@ -5,50 +5,33 @@ Carina.
 """
 
 import contextlib
-import signal
 import socket
 import subprocess
 import sys
-import tarfile
-import threading
 import time
 from pathlib import Path
 
-from scripts.installation import CommandFailed, system_program
-from service import ohif
+from scripts.installation import CommandFailed
+from service import ohif, ohif_package
+from service.listener import stop_on_signals
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "ohif"
-PACKAGE = "@ohif/app@3.12.10"
-DIST = FOLDER / "package" / "dist"
-FETCH_LIMIT_S = 600.0
 START_S = 60.0
 
 
 def fetch() -> Path:
-    """Return the folder of the built viewer, fetching the package by npm if it is not there.
+    """Return the folder of the built viewer, fetched and checked if it is not there.
 
     Raises
     ------
     CommandFailed
-        If npm cannot fetch it.
+        If it cannot be fetched, or is not the package that was tested.
     """
-    if (DIST / "index.html").is_file():
-        return DIST
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [system_program("npm"), "pack", "--silent", PACKAGE],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        timeout=FETCH_LIMIT_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise CommandFailed(f"npm pack {PACKAGE} failed: {done.stderr.strip()[-500:]}")
-    with tarfile.open(FOLDER / done.stdout.strip().splitlines()[-1]) as packed:
-        packed.extractall(FOLDER, filter="data")
-    return DIST
+    try:
+        return ohif_package.fetch(FOLDER)
+    except ohif.ViewerFailed as error:
+        raise CommandFailed(str(error)) from error
 
 
 def start(dicomweb_url: str, port: int, log: Path) -> int:
@@ -81,8 +64,7 @@ def start(dicomweb_url: str, port: int, log: Path) -> int:
 
 def main(dicomweb_url: str, port: int) -> None:
     """Serve until SIGTERM."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = stop_on_signals()
     with ohif.serve(fetch(), dicomweb_url, port):
         stop.wait()
 
