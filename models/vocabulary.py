@@ -76,6 +76,42 @@ class Observation(StrEnum):
     MASS = "mass or nodule"
 
 
+class Sign(StrEnum):
+    """What the eye assesses one by one; shown by ``carina look`` and measured in the eye report.
+
+    Draft reports state the broader :class:`Observation` only, as far as real films bear it out.
+    """
+
+    PLEURAL_EFFUSION = "pleural effusion"
+    PNEUMOTHORAX = "pneumothorax"
+    CONSOLIDATION = "consolidation"
+    ATELECTASIS = "atelectasis"
+    MASS = "mass"
+    NODULE = "nodule"
+    INTERSTITIAL_PATTERN = "interstitial pattern"
+    PULMONARY_EDEMA = "pulmonary edema"
+    ENLARGED_CARDIAC_SILHOUETTE = "enlarged cardiac silhouette"
+    MEDIASTINAL_WIDENING = "mediastinal widening"
+    MEDIASTINAL_SHIFT = "mediastinal shift"
+    ELEVATED_HEMIDIAPHRAGM = "elevated hemidiaphragm"
+    SUBDIAPHRAGMATIC_AIR = "subdiaphragmatic air"
+    RIB_FRACTURE = "rib fracture"
+    CLAVICLE_FRACTURE = "clavicle fracture"
+    ENDOTRACHEAL_TUBE = "endotracheal tube"
+    ENTERIC_TUBE = "enteric tube"
+    CHEST_TUBE = "chest tube"
+    CENTRAL_VENOUS_LINE = "central venous line"
+    PACEMAKER = "pacemaker"
+
+
+class Quality(StrEnum):
+    """How a film was taken, where that limits what can be said."""
+
+    ROTATED = "rotated"
+    LOW_INSPIRATION = "low inspiration"
+    CUT_OFF = "cut off"
+
+
 class Presence(StrEnum):
     """The four states of a finding (design rule 6). Silence is not one of them."""
 
@@ -111,3 +147,5 @@ class MaskName(StrEnum):
     PLEURAL_EFFUSION = "pleural effusion"
     LUNG_OPACITY = "lung opacity"
     MASS = "mass or nodule"
+    PNEUMOTHORAX = "pneumothorax"
+    DEVICE = "tube, line or device"
