@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from models.simulate import film, findings, phantom, pose, regions, source
+from models.simulate import film, flat_findings, phantom, pose, regions, source
 from models.simulate.phantom import Structure
 from models.simulate.pose import Projection
 from models.simulate.projector import Detector, Projector
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 MARGINS_MM = (34.0, 36.0, 34.0, 52.0)  # plate around the lungs: right, top, left, bottom
 MAKERS = {
-    Observation.PLEURAL_EFFUSION: findings.effusion,
-    Observation.LUNG_OPACITY: findings.opacity,
-    Observation.MASS: findings.mass,
+    Observation.PLEURAL_EFFUSION: flat_findings.effusion,
+    Observation.LUNG_OPACITY: flat_findings.opacity,
+    Observation.MASS: flat_findings.mass,
 }
 SIZES_MM = {
     Observation.PLEURAL_EFFUSION: (50.0, 110.0),
@@ -124,10 +124,10 @@ class Studio:
     @staticmethod
     def _finding(
         rng: np.random.Generator, shadow: "Shadow", fields: regions.Fields, wish: Wish
-    ) -> findings.Inserted | None:
+    ) -> flat_findings.FlatFinding | None:
         if wish.finding not in MAKERS:
             return None
-        lungs = findings.Lungs(
+        lungs = flat_findings.Lungs(
             shadow.structures[Structure.RIGHT_LUNG],
             shadow.structures[Structure.LEFT_LUNG],
             fields.right_lung,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from models.anatomy.network import INPUT_SIDE, MASK_SIDE, OBSERVATIONS
 from models.anatomy.preparation import equalise
-from models.simulate import film, findings
+from models.simulate import film, flat_findings
 from models.training.cache import BODY, HEART, LEFT_LUNG, RIGHT_LUNG, SIDE, Bases
 from models.vocabulary import Observation, Side
 
@@ -203,15 +203,15 @@ class Simulator:
 
     def _insert(
         self, rng: np.random.Generator, maps: "NDArray[np.float32]", bits: "NDArray[np.uint8]"
-    ) -> list[findings.Inserted]:
+    ) -> list[flat_findings.FlatFinding]:
         """None, one or two findings, sized at random."""
-        lungs = findings.Lungs(
+        lungs = flat_findings.Lungs(
             maps[2], maps[3], (bits & RIGHT_LUNG) > 0, (bits & LEFT_LUNG) > 0, PIXEL_MM
         )
         makers = {
-            Observation.PLEURAL_EFFUSION: findings.effusion,
-            Observation.LUNG_OPACITY: findings.opacity,
-            Observation.MASS: findings.mass,
+            Observation.PLEURAL_EFFUSION: flat_findings.effusion,
+            Observation.LUNG_OPACITY: flat_findings.opacity,
+            Observation.MASS: flat_findings.mass,
         }
         count = int(rng.choice((0, 1, 2), p=self.counts))
         chosen = rng.choice(len(makers), count, replace=False, p=self.kinds)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.simulate import film, findings, phantom, pose, regions, strangers  # noqa: E402
+from models.simulate import film, flat_findings, phantom, pose, regions, strangers  # noqa: E402
 from models.simulate.phantom import Structure  # noqa: E402
 from models.simulate.pose import Pose, Projection  # noqa: E402
 from models.simulate.projector import Detector, Projector  # noqa: E402
@@ -110,20 +110,21 @@ def test_the_same_seed_gives_the_same_bytes(toy: phantom.Phantom, detector: Dete
 
 
 @pytest.fixture
-def lungs() -> findings.Lungs:
+def lungs() -> flat_findings.Lungs:
     y, x = np.mgrid[:120, :120]
     right, left = (((x - c) / 22) ** 2 + ((y - 60) / 45) ** 2 < 1 for c in (30, 90))
-    return findings.Lungs(
+    return flat_findings.Lungs(
         right * np.float32(150), left * np.float32(150), right, left, pixel_mm=2.0
     )
 
 
 @pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize(
-    ("maker", "size"), [(findings.effusion, 80.0), (findings.opacity, 90.0), (findings.mass, 40.0)]
+    ("maker", "size"),
+    [(flat_findings.effusion, 80.0), (flat_findings.opacity, 90.0), (flat_findings.mass, 40.0)],
 )
 def test_a_finding_lies_in_its_own_lung_and_never_exceeds_it(
-    lungs: findings.Lungs, maker: object, size: float, side: Side
+    lungs: flat_findings.Lungs, maker: object, size: float, side: Side
 ) -> None:
     thickness, field = lungs.side(side)
     for seed in range(5):
@@ -134,24 +135,26 @@ def test_a_finding_lies_in_its_own_lung_and_never_exceeds_it(
         assert (made.added_mm >= 0).all()
 
 
-def test_fluid_gathers_at_the_bottom_and_stands_highest_at_the_wall(lungs: findings.Lungs) -> None:
-    made = findings.effusion(np.random.default_rng(0), lungs, Side.RIGHT, 90.0)
+def test_fluid_gathers_at_the_bottom_and_stands_highest_at_the_wall(
+    lungs: flat_findings.Lungs,
+) -> None:
+    made = flat_findings.effusion(np.random.default_rng(0), lungs, Side.RIGHT, 90.0)
     rows = np.flatnonzero(made.mask.any(1))
     assert rows[-1] == np.flatnonzero(lungs.right_field.any(1))[-1]
     tops = np.argmax(made.mask, axis=0)[[16, 44]]  # outer, inner column of the right lung
     assert tops[0] < tops[1]
 
 
-def test_a_mass_is_as_large_as_asked(lungs: findings.Lungs) -> None:
-    made = findings.mass(np.random.default_rng(1), lungs, Side.LEFT, 40.0)
+def test_a_mass_is_as_large_as_asked(lungs: flat_findings.Lungs) -> None:
+    made = flat_findings.mass(np.random.default_rng(1), lungs, Side.LEFT, 40.0)
     across = 2 * np.sqrt(made.mask.sum() / np.pi) * lungs.pixel_mm
     assert across == pytest.approx(40.0, rel=0.2)
 
 
 def test_without_a_lung_there_is_no_finding() -> None:
     empty, blank = np.zeros((50, 50), np.float32), np.zeros((50, 50), bool)
-    nothing = findings.Lungs(empty, empty, blank, blank, 2.0)
-    for maker in (findings.effusion, findings.opacity, findings.mass):
+    nothing = flat_findings.Lungs(empty, empty, blank, blank, 2.0)
+    for maker in (flat_findings.effusion, flat_findings.opacity, flat_findings.mass):
         assert not maker(np.random.default_rng(0), nothing, Side.LEFT, 30.0).mask.any()
 
 
