@@ -66,16 +66,16 @@ class Projector:
         self._codes = torch.from_numpy(phantom.codes.astype(np.float32))[None, None]
         self._spacing = np.asarray(phantom.spacing_mm, np.float32)
         self._extent = (np.asarray(phantom.codes.shape, np.float32) - 1) * self._spacing
-        carina = np.asarray(phantom.carina_mm, np.float32)
+        self._carina = np.asarray(phantom.carina_mm, np.float32)
         # (z, y, x) of the world's origin inside the volume: the middle of the chest.
-        self._origin = carina - np.asarray((MIDDLE_BELOW_CARINA_MM, 10.0, 0.0), np.float32)
+        self._origin = self._carina - np.asarray((MIDDLE_BELOW_CARINA_MM, 10.0, 0.0), np.float32)
         self._heart = np.asarray(phantom.heart_mm, np.float32) - self._origin
 
     def project(self, pose: Pose, detector: Detector | None = None) -> Shadow:
         """Project the phantom; identical input gives identical bytes on one machine."""
         film = detector or Detector()
         half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
-        where = self._displaced(_rays(pose, film, half), pose)  # (3, depth, rows, columns): z y x
+        where = self.lattice(pose, film)
         unit = 2.0 * (where + self._origin[:, None, None, None]) / self._extent[:, None, None, None]
         lattice = np.ascontiguousarray(unit[::-1] - 1.0, np.float32)
         step_mm = 2.0 * half / film.steps
@@ -86,6 +86,20 @@ class Projector:
         parts = zip(*bands, strict=True)
         soft, bone, structures, landmarks = (np.concatenate(part, axis=-2) for part in parts)
         return Shadow(soft, bone, structures, landmarks)
+
+    @property
+    def carina_mm(self) -> "NDArray[np.float32]":
+        """Where the carina of the CT lies from the world's origin, mm ``(z, y, x)``."""
+        return self._carina - self._origin
+
+    def lattice(self, pose: Pose, detector: Detector) -> "NDArray[np.float32]":
+        """Places of the CT on the coarse lattice of rays, mm from the origin.
+
+        ``(3, depth, rows, columns)`` in z, y, x; first and last row and column are those of the
+        film, the depth runs from ``-DEPTH_MM`` to ``DEPTH_MM``.
+        """
+        half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
+        return self._displaced(_rays(pose, detector, half), pose)
 
     def _band(
         self, lattice: "NDArray[np.float32]", film: Detector, step_mm: float
