@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UnreadableImage
-from models.values import AnatomyRegion, ModelIdentity, PixelBox, ScopeOpinion, Sight
+from models.opinions import ScopeOpinion
+from models.values import AnatomyRegion, ModelIdentity, PixelBox, Sight
 from models.vocabulary import (
     AnatomicStructure,
     BundleUse,

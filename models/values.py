@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.errors import EmptyBox
+from models.opinions import ScopeOpinion, SidesOpinion, SignOpinion
 from models.vocabulary import (
     AnatomicStructure,
     BundleUse,
     MaskName,
     Observation,
     Presence,
+    Quality,
     ScopeReason,
     Side,
     SpacingSource,
@@ -114,32 +116,26 @@ class AnatomyRegion:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeOpinion:
-    """What the image itself says about being an adult frontal chest radiograph.
-
-    ``in_scope`` 0..1; ``reason`` is the best guess when it is low; ``mirrored`` 0..1 is the belief
-    that the film is shown left-right reversed against its declared (or usual) orientation.
-    """
-
-    in_scope: float
-    reason: ScopeReason | None
-    view_position: ViewPosition | None
-    mirrored: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """Everything the eye reports on one film, before any judgement; all in source pixels.
 
     ``probabilities`` are the image-level outputs of the finding heads, 0..1. ``masks`` are soft,
-    ``(rows, columns)`` float32 in 0..1 on the film's own grid.
+    ``(rows, columns)`` float32 in 0..1 on the film's own grid. ``qualities`` are 0..1.
+    ``exchanged`` and ``out_of_order`` name regions that lay where they cannot, put right or not.
+    ``unavailable`` names what the network in use has no head for.
     """
 
     scope: ScopeOpinion
     regions: tuple[AnatomyRegion, ...]
     probabilities: "Mapping[Observation, float]"
     masks: "Mapping[MaskName, NDArray[np.float32]]"
+    sides: SidesOpinion | None = None
+    signs: tuple[SignOpinion, ...] = ()
+    qualities: "Mapping[Quality, float]" = field(default_factory=dict)
+    exchanged: tuple[str, ...] = ()
+    out_of_order: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

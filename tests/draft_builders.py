@@ -17,6 +17,7 @@ from dicom import film
 from dicom.drafts import FilmDraft, ResultContext
 from dicom.profile import DestinationProfile
 from dicom.values import ResultKind
+from models.opinions import ScopeOpinion
 from models.values import (
     Analysis,
     ChestImage,
@@ -28,7 +29,6 @@ from models.values import (
     PixelBox,
     Rationale,
     ReportSentence,
-    ScopeOpinion,
     Sight,
     TextStep,
     VisualStep,

@@ -13,11 +13,12 @@ from models.gates import findings as on_findings
 from models.gates import scope, table
 from models.gates import words as on_words
 from models.gates.words import Draft
+from models.opinions import ScopeOpinion
 from models.rationale import pointer
 from models.report import compose, looked
 from models.report.findings import judge
 from models.report.looked import Looked
-from models.values import Finding, PixelBox, ReportSentence, ScopeOpinion, VisualStep
+from models.values import Finding, PixelBox, ReportSentence, VisualStep
 from models.vocabulary import (
     AnatomicStructure,
     Observation,
