@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.anatomy.network import INPUT_SIDE, MASK_SIDE, AnatomyNetwork
+from models.anatomy.heads import MASK_SIDE
+from models.anatomy.network import INPUT_SIDE, AnatomyPerception
 from models.training import cache, real
 from models.training.batches import Pseudo, place
 
@@ -57,7 +58,7 @@ def shape_of(bases: cache.Bases) -> Shape:
     return Shape(np.nanmean(frames, 0), np.nanstd(frames, 0) + 0.03)
 
 
-def teach(network: AnatomyNetwork, film: "RealFilm", shape: Shape) -> Pseudo | None:
+def teach(network: AnatomyPerception, film: "RealFilm", shape: Shape) -> Pseudo | None:
     """Label one film; None when the answers are no chest or place the sides wrongly."""
     answers, masks, presence = [], [], []
     for cut in CUTS:
@@ -86,14 +87,18 @@ def teach(network: AnatomyNetwork, film: "RealFilm", shape: Shape) -> Pseudo | N
 
 
 def _ask(
-    network: AnatomyNetwork, picture: "NDArray[np.float32]"
+    network: AnatomyPerception, picture: "NDArray[np.float32]"
 ) -> "tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]":
     """Corners in 0..1 of the square, presence, masks."""
     with torch.no_grad():
         seen = network(torch.from_numpy(picture)[None, None])
-    b = seen.boxes[0].numpy()
+    b = seen["boxes"][0].numpy()
     corners = np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1)
-    return corners, seen.presence[0].sigmoid().numpy(), seen.masks[0, :MASKS].sigmoid().numpy()
+    return (
+        corners,
+        seen["presence"][0].sigmoid().numpy(),
+        seen["masks"][0, :MASKS].sigmoid().numpy(),
+    )
 
 
 def _to_film(
@@ -127,7 +132,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(2)
-    network = AnatomyNetwork()
+    network = AnatomyPerception()
     network.load_state_dict(torch.load(chosen.weights, weights_only=True)["mean"])
     network.eval()
     films = real.load(chosen.real, "train", chosen.bases / "small")

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.anatomy.network import INPUT_SIDE, MASK_SIDE
+from models.anatomy.heads import MASK_SIDE, MASKS, SIGNS
+from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
+from models.simulate.film import clutter
 from models.training.bank import FIELDS, turned
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
 
@@ -41,7 +43,7 @@ class Bank:
         fresh = [p for p in paths if p not in self._known]
         for path in fresh:
             with np.load(path) as chunk:
-                for name in FIELDS:
+                for name in chunk.files:
                     have = self._arrays.get(name)
                     new = chunk[name]
                     self._arrays[name] = new if have is None else np.concatenate([have, new])
@@ -55,7 +57,7 @@ class Bank:
         bits = np.unpackbits(self._arrays["masks"][places], axis=-1)[..., :MASK_SIDE]
         batch["masks"] = torch.from_numpy(bits.astype(np.float32))
         batch["film"] = batch["film"].float() / 255.0
-        return batch
+        return _whole(batch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +92,7 @@ class RealStream:
         rows, columns = film.pixels.shape
         cut = _cut(rng, 0.12)
         picture, frame = place(film.pixels, cut)
-        sample = Sample(film=_retone(rng, picture), scope=SCOPE_IN,
+        sample = Sample(film=_hide_letters(rng, _retone(rng, picture)), scope=SCOPE_IN,
                         view=VIEW_AP if film.view == "AP" else VIEW_PA)  # fmt: skip
         if film.labelled:
             sample.findings = film.truth()
@@ -107,7 +109,7 @@ class RealStream:
             sample.boxes_known[[RIGHT_LUNG, LEFT_LUNG]] = 2.0
         sample.boxes = _into_square(corners, cut, frame)
         sample.mirror_known = 1.0
-        if rng.random() < 0.15:  # noqa: PLR2004
+        if rng.random() < 0.3:  # noqa: PLR2004
             sample.mirrored = 1.0
             sample.film = np.ascontiguousarray(sample.film[:, ::-1])
             sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
@@ -148,7 +150,7 @@ def place(
 def collate(samples: list[Sample]) -> "dict[str, Tensor]":
     """Return samples as float tensors."""
     stacked = {n: np.stack([np.asarray(getattr(s, n)) for s in samples]) for n in FIELDS}
-    return {name: torch.from_numpy(array) for name, array in stacked.items()}
+    return _whole({name: torch.from_numpy(array) for name, array in stacked.items()})
 
 
 def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, Tensor]":
@@ -158,8 +160,23 @@ def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, 
         name: torch.cat([first[name], second[name]]).to(
             torch.int64 if name in whole else torch.float32
         )
-        for name in FIELDS
+        for name in first
     }
+
+
+def _whole(batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Fill what older chunks do not hold as not known."""
+    count = len(batch["film"])
+    shapes = {"signs": (len(SIGNS),), "signs_known": (len(SIGNS),), "attributes": (36, len(SIGNS)),
+              "attributes_known": (), "quality": (3,), "quality_known": ()}  # fmt: skip
+    for name, shape in shapes.items():
+        batch.setdefault(name, torch.zeros((count, *shape)))
+    missing = len(MASKS) - batch["masks"].shape[1]
+    if missing:
+        blank = torch.zeros((count, missing, MASK_SIDE, MASK_SIDE))
+        batch["masks"] = torch.cat([batch["masks"], blank], 1)
+        batch["masks_known"] = torch.cat([batch["masks_known"], torch.zeros(count, missing)], 1)
+    return batch
 
 
 def _cut(rng: np.random.Generator, most: float) -> tuple[float, float, float, float]:
@@ -173,6 +190,25 @@ def _retone(rng: np.random.Generator, picture: "NDArray[np.float32]") -> "NDArra
     toned = picture ** float(np.exp(rng.normal(0, 0.3)))
     noisy = toned + float(rng.uniform(0, 0.02)) * rng.standard_normal(picture.shape)
     return np.where(picture > 0, np.clip(noisy, 0, 1), 0).astype(np.float32)
+
+
+def _hide_letters(
+    rng: np.random.Generator, picture: "NDArray[np.float32]"
+) -> "NDArray[np.float32]":
+    """Blot out patches near the edges, so that burnt-in letters cannot say which side is which."""
+    if rng.random() < 0.35:  # noqa: PLR2004
+        return picture
+    side = picture.shape[0]
+    for _ in range(int(rng.integers(1, 5))):
+        high, wide = (int(v) for v in rng.uniform(0.06, 0.2, 2) * side)
+        x = int(rng.choice((rng.uniform(0, 0.12), rng.uniform(0.7, 0.95))) * side)
+        y = int(rng.uniform(0, 0.85) * side)
+        part = picture[y : y + high, x : x + wide]
+        if part.size:
+            picture[y : y + high, x : x + wide] = float(rng.choice((part.mean(), part.min())))
+    if rng.random() < 0.4:  # noqa: PLR2004 - and letters that know nothing of the side
+        picture = clutter(rng, picture).astype(np.float32)
+    return picture
 
 
 def _into_square(

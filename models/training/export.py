@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models.anatomy.eye import NETWORK_FILE, OUTPUTS
-from models.anatomy.network import INPUT_SIDE, MASKS, OBSERVATIONS, REGIONS, AnatomyNetwork
+from models.anatomy.heads import MASKS, OBSERVATIONS
+from models.anatomy.network import INPUT_SIDE, REGIONS, AnatomyPerception
 from models.bundles import MANIFEST, digest, load
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FIGURES = "figures.json"
 
 def onnx(weights: Path, target: Path) -> None:
     """Export the running mean of the weights with a free batch dimension."""
-    network = AnatomyNetwork()
+    network = AnatomyPerception()
     network.load_state_dict(torch.load(weights, weights_only=True)["mean"])
     network.eval()
     film = torch.rand(2, 1, INPUT_SIDE, INPUT_SIDE)

@@ -8,12 +8,13 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.anatomy.network import Seen
-
-WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 1.2, "masks": 2.0, "scope": 0.7, "view": 0.2,
-           "mirrored": 0.4}  # fmt: skip
+WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 1.2, "signs": 1.5, "attributes": 1.0,
+           "masks": 2.0, "scope": 0.7, "view": 0.2, "mirrored": 0.5, "quality": 0.2,
+           "alignment": 0.3}  # fmt: skip
 L1_WEIGHT, IOU_WEIGHT = 5.0, 2.0
-PLANES = (1.0, 1.0, 1.0, 3.0, 8.0, 20.0)  # lungs, heart, effusion, opacity, mass
+# lungs, heart, effusion, opacity, mass, air, device: the smaller and rarer, the heavier
+PLANES = (1.0, 1.0, 1.0, 3.0, 6.0, 12.0, 6.0, 4.0)
+RARE = 6.0  # weight of a sign in one region, which is rare
 
 
 def corners(boxes: "Tensor") -> "Tensor":
@@ -30,40 +31,57 @@ def overlap(first: "Tensor", second: "Tensor") -> "Tensor":
     return shared / (areas - shared).clamp_min(1e-7)
 
 
-def measure(seen: "Seen", batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Every loss of one batch, unweighted."""
+def measure(seen: "dict[str, Tensor]", batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Every loss of one batch, unweighted; ``seen`` as from the network, all heads declared."""
+    seen = {name: value.float() for name, value in seen.items()}
     known = batch["boxes_known"]
-    total = known.sum().clamp_min(1.0)
-    distance = (seen.boxes.float() - batch["boxes"]).abs().sum(-1)
-    gap = 1.0 - overlap(seen.boxes.float(), batch["boxes"])
-    box = ((L1_WEIGHT * distance + IOU_WEIGHT * gap) * known).sum() / total
-    presence = functional.binary_cross_entropy_with_logits(
-        seen.presence.float(), batch["present"], reduction="none"
-    ).mean(1)
-    told = batch["presence_known"]
-    findings = functional.binary_cross_entropy_with_logits(
-        seen.findings.float(), batch["findings"], reduction="none"
-    )
-    weight = batch["findings_known"]
-    view = functional.cross_entropy(seen.view.float(), batch["view"], ignore_index=-1)
-    side = functional.binary_cross_entropy_with_logits(
-        seen.mirrored.float()[:, 0], batch["mirrored"], reduction="none"
-    )
-    given = batch["mirror_known"]
+    distance = (seen["boxes"] - batch["boxes"]).abs().sum(-1)
+    gap = 1.0 - overlap(seen["boxes"], batch["boxes"])
+    once = torch.ones_like(batch["presence_known"])[:, None]
     return {
-        "box": box,
-        "presence": (presence * told).sum() / told.sum().clamp_min(1.0),
-        "findings": (findings * weight).sum() / weight.sum().clamp_min(1.0),
-        "masks": _masks(seen.masks.float(), batch["masks"], batch["masks_known"]),
-        "scope": functional.cross_entropy(seen.scope.float(), batch["scope"]),
-        "view": view,
-        "mirrored": (side * given).sum() / given.sum().clamp_min(1.0),
+        "box": _mean(L1_WEIGHT * distance + IOU_WEIGHT * gap, known),
+        "presence": _said(seen["presence"], batch["present"], batch["presence_known"][:, None]),
+        "findings": _said(seen["findings"], batch["findings"], batch["findings_known"]),
+        "signs": _said(seen["signs"], batch["signs"], batch["signs_known"]),
+        "attributes": _attributes(seen["attributes"], batch),
+        "masks": _masks(seen["masks"], batch["masks"], batch["masks_known"]),
+        "scope": functional.cross_entropy(seen["scope"], batch["scope"]),
+        "view": _view(seen["view"], batch["view"]),
+        "mirrored": _said(
+            seen["mirrored"], batch["mirrored"][:, None], once * batch["mirror_known"][:, None]
+        ),
+        "quality": _said(seen["quality"], batch["quality"], batch["quality_known"][:, None]),
     }
 
 
 def total(parts: "dict[str, Tensor]") -> "Tensor":
     """Return the weighted sum."""
     return torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum()
+
+
+def _mean(values: "Tensor", weights: "Tensor") -> "Tensor":
+    """Weighted mean; zero where nothing is known."""
+    return (values * weights).sum() / weights.sum().clamp_min(1.0)
+
+
+def _said(logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
+    """Binary cross entropy where the truth is known."""
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return _mean(entropy, weights.expand_as(entropy))
+
+
+def _view(logits: "Tensor", view: "Tensor") -> "Tensor":
+    """Cross entropy over the films whose view is known; zero when none is."""
+    known = view >= 0
+    entropy = functional.cross_entropy(logits, view.clamp_min(0), reduction="none")
+    return _mean(entropy, known.float())
+
+
+def _attributes(logits: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, batch["attributes"], reduction="none", pos_weight=torch.tensor(RARE)
+    )
+    return _mean(entropy.mean((1, 2)), batch["attributes_known"])
 
 
 def _masks(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":

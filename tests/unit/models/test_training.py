@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.anatomy.network import REGIONS, AnatomyNetwork  # noqa: E402
+from models.anatomy.network import AnatomyPerception  # noqa: E402
 from models.training import adapt, batches, losses, measures, real  # noqa: E402
 
 SPLIT_SHA256 = "3ba369ea4b8ce610e014f5b060b8e6e5e5cb169efd7cd659bb54ff08aa28f528"
@@ -76,32 +76,7 @@ def test_a_cut_and_its_way_back_keep_a_box() -> None:
     assert adapt._to_film(corners, cut, frame) == pytest.approx(boxes, abs=0.004)
 
 
-def test_the_network_keeps_its_promises_of_shape_and_range() -> None:
-    network = AnatomyNetwork().eval()
-    with torch.no_grad():
-        seen = network(torch.rand(2, 1, 224, 224))
-    assert seen.boxes.shape == (2, len(REGIONS), 4)
-    assert float(seen.boxes[..., 2:].min()) > 0
-    assert seen.masks.shape == (2, 6, 112, 112)
-    assert seen.findings.shape == (2, 4)
-    assert seen.scope.shape == (2, 5)
-    assert seen.view.shape == (2, 3)
-
-
-def test_boxes_move_with_the_film_when_heat_maps_do() -> None:
-    network = AnatomyNetwork().eval()
-    f8 = torch.randn(1, 64, 28, 28)
-    objects = torch.randn(1, len(REGIONS), 128)
-    with torch.no_grad():
-        boxes, _ = network._boxes(objects, f8)
-        flipped, _ = network._boxes(objects, f8.flip(3))
-    # Left edges become right edges measured from the other side, as far as the edge maps agree.
-    assert not torch.allclose(boxes, flipped)
-    assert torch.allclose(boxes[..., 1], flipped[..., 1], atol=1e-5)
-    assert torch.allclose(boxes[..., 3], flipped[..., 3], atol=1e-5)
-
-
 def test_a_film_whose_answers_are_no_chest_is_not_taught() -> None:
     film = real.RealFilm("a", "p", "PA", 40, frozenset(), np.zeros((288, 288), np.uint8), None)
     strict = adapt.Shape(np.zeros((36, 4), np.float32), np.full((36, 4), 1e-9, np.float32))
-    assert adapt.teach(AnatomyNetwork().eval(), film, strict) is None
+    assert adapt.teach(AnatomyPerception().eval(), film, strict) is None

@@ -1,0 +1,159 @@
+"""The heads of the anatomy network beside boxes by MLP: edge heat maps, masks, judgements.
+
+Letters as in :mod:`models.anatomy.network`; all outputs are logits where not said otherwise.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.vocabulary import AnatomicStructure, MaskName, Observation, Quality, ScopeReason, Sign
+
+MASK_SIDE = 112
+REGIONS = tuple(AnatomicStructure)
+OBSERVATIONS = tuple(Observation)
+SIGNS = tuple(Sign)
+MASKS = tuple(MaskName)
+QUALITIES = tuple(Quality)
+SCOPES = ("in scope", *(reason.value for reason in ScopeReason))
+VIEWS = ("PA", "AP", "lateral")
+FINDING_MASKS = {
+    Observation.PLEURAL_EFFUSION: MaskName.PLEURAL_EFFUSION,
+    Observation.LUNG_OPACITY: MaskName.LUNG_OPACITY,
+    Observation.MASS: MaskName.MASS,
+}
+EDGE_DIM, MID_DIM, FINE_DIM = 64, 40, 24
+
+
+def twice(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 2 H, 2 W), bilinear."""
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _conv(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(channels, momentum=0.03),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Fused(NamedTuple):
+    """Fused maps at stride 8 ``(B, 64, …)`` and stride 2 ``(B, 24, …)``."""
+
+    s8: Tensor
+    s2: Tensor
+
+
+class Fusion(nn.Module):
+    """From the encoder's places back to a fine grid, with short cuts from the convolutions."""
+
+    def __init__(self, dim: int, levels: tuple[int, int, int]) -> None:
+        super().__init__()
+        s2, s4, s8 = levels
+        self.up8, self.skip8 = nn.Conv2d(dim, EDGE_DIM, 1), nn.Conv2d(s8, EDGE_DIM, 1)
+        self.up4, self.skip4 = nn.Conv2d(EDGE_DIM, MID_DIM, 1), nn.Conv2d(s4, MID_DIM, 1)
+        self.up2, self.skip2 = nn.Conv2d(MID_DIM, FINE_DIM, 1), nn.Conv2d(s2, FINE_DIM, 1)
+        self.fuse8, self.fuse4, self.fuse2 = _conv(EDGE_DIM), _conv(MID_DIM), _conv(FINE_DIM)
+
+    def forward(self, places: Tensor, levels: tuple[Tensor, Tensor, Tensor]) -> Fused:
+        """(B, D, H, W) at stride 16 and maps at strides 2, 4, 8."""
+        s2, s4, s8 = levels
+        f8 = self.fuse8(twice(self.up8(places)) + self.skip8(s8))
+        f4 = self.fuse4(twice(self.up4(f8)) + self.skip4(s4))
+        return Fused(f8, self.fuse2(twice(self.up2(f4)) + self.skip2(s2)))
+
+
+class EdgeBoxes(nn.Module):
+    """Each edge is the mean of a heat map over the film, corrected a little by its token."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.queries = nn.Linear(dim, 4 * EDGE_DIM)
+        last = nn.Linear(dim, 4)
+        for value in last.parameters():  # starts as no correction at all
+            nn.init.zeros_(value)
+        self.correct = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), last)
+
+    def forward(self, objects: Tensor, f8: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes (B, Q, 4) as centre and size, spread of their heat maps (B, Q), both in 0..1."""
+        batch, _, height, width = f8.shape
+        queries = self.queries(objects).reshape(batch, len(REGIONS) * 4, EDGE_DIM)
+        heat = torch.matmul(queries, f8.flatten(2)) / EDGE_DIM**0.5  # (B, Q * 4, H * W)
+        heat = heat.softmax(-1).reshape(batch, len(REGIONS), 4, height, width)
+        x = (torch.arange(width, device=f8.device) + 0.5) / width
+        y = (torch.arange(height, device=f8.device) + 0.5) / height
+        over_x, over_y = heat.sum(3), heat.sum(4)  # (B, Q, 4, W), (B, Q, 4, H)
+        means, squares = (
+            torch.stack(
+                [(over_x[:, :, 0] * u).sum(-1), (over_y[:, :, 1] * v).sum(-1),
+                 (over_x[:, :, 2] * u).sum(-1), (over_y[:, :, 3] * v).sum(-1)], -1,
+            )
+            for u, v in ((x, y), (x * x, y * y))
+        )  # fmt: skip
+        spread = (squares - means * means).clamp_min(1e-6).sqrt().mean(-1)
+        corners = means + 0.25 * torch.tanh(self.correct(objects))
+        low, high = corners[..., :2], corners[..., 2:]
+        return torch.cat([(low + high) / 2, (high - low).clamp_min(1e-3)], -1), spread
+
+
+class ExtraHeads(nn.Module):
+    """The declared heads.
+
+    ``presence`` (B, Q); ``findings`` (B, 4); ``signs`` (B, S); ``attributes`` (B, Q, S), a sign in
+    a region; ``masks`` (B, 8, 112, 112); ``scope`` (B, 5); ``view`` (B, 3); ``mirrored`` (B, 1);
+    ``quality`` (B, 3).
+    """
+
+    def __init__(self, dim: int, pooled: tuple[int, int], declared: tuple[str, ...]) -> None:
+        super().__init__()
+        whole = dim + sum(pooled)
+        self.declared = declared
+        makers: dict[str, nn.Module] = {
+            "presence": nn.Linear(dim, 1),
+            "findings": nn.Linear(whole, len(OBSERVATIONS)),
+            "signs": nn.Linear(whole, len(SIGNS)),
+            "attributes": nn.Linear(dim, len(SIGNS)),
+            "masks": nn.Conv2d(FINE_DIM, len(MASKS), 1),
+            "scope": nn.Sequential(
+                nn.Linear(whole, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, len(SCOPES))
+            ),
+            "view": nn.Linear(whole, len(VIEWS)),
+            "mirrored": nn.Sequential(nn.Linear(whole, 64), nn.ReLU(), nn.Linear(64, 1)),
+            "quality": nn.Linear(whole, len(QUALITIES)),
+        }
+        self.by_name = nn.ModuleDict({n: m for n, m in makers.items() if n in declared})
+        if "findings" in declared:
+            self.finding_gain = nn.Parameter(torch.full((len(OBSERVATIONS),), 0.5))
+        if "signs" in declared:
+            self.sign_gain = nn.Parameter(torch.full((len(SIGNS),), 0.5))
+
+    def forward(self, whole: Tensor, objects: Tensor, f2: Tensor) -> dict[str, Tensor]:
+        """(B, W) the whole film, (B, Q, D) regions, (B, 24, side / 2, side / 2) -> by name."""
+        seen: dict[str, Tensor] = {}
+        for name, head in self.by_name.items():
+            given = {"presence": objects, "attributes": objects, "masks": f2}.get(name, whole)
+            seen[name] = head(given)
+        if "presence" in seen:
+            seen["presence"] = seen["presence"][..., 0]
+        if "findings" in seen and "masks" in seen:
+            seen["findings"] = seen["findings"] + self.finding_gain * _strongest(seen["masks"])
+        if "signs" in seen and "attributes" in seen:
+            best = torch.topk(seen["attributes"], 2, dim=1).values.mean(1)
+            seen["signs"] = seen["signs"] + self.sign_gain * best
+        return seen
+
+
+def _strongest(masks: Tensor) -> Tensor:
+    """(B, 8, 112, 112) -> (B, 4): how strong the strongest part of each finding's mask is."""
+    coarse = functional.avg_pool2d(masks, 4)
+    strongest = torch.topk(coarse.flatten(2), 8, dim=2).values.mean(2)
+    columns = [
+        strongest[:, MASKS.index(FINDING_MASKS[o])]
+        if o in FINDING_MASKS
+        else torch.zeros_like(strongest[:, 0])
+        for o in OBSERVATIONS
+    ]
+    return torch.stack(columns, 1)
