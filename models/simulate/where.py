@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.simulate import projector as projection
 from models.simulate.phantom import CARINA
 from models.simulate.pose import Projection
+from models.simulate.projector import half_depth_mm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,9 +52,10 @@ class Finder:
     """Finds points of one phantom on the film of one pose."""
 
     def __init__(self, projector: "Projector", pose: "Pose", detector: "Detector") -> None:
-        self._half_mm = projection.DEPTH_MM.get(pose.projection, projection.WIDE_DEPTH_MM)
-        lattice = projector.lattice(pose, detector)  # (3, depth, rows, columns): z, y, x
-        self._lattice = np.moveaxis(lattice.astype(np.float64), 0, -1)
+        self._half_mm = half_depth_mm(pose)
+        unit = projector.lattice(pose, detector)[::-1]  # (3, depth, rows, columns): z, y, x
+        mm = (np.moveaxis(unit.astype(np.float64), 0, -1) + 1.0) / 2.0 * projector.extent_mm
+        self._lattice = mm - projector.origin_mm
         self._last = np.asarray(self._lattice.shape[:3], np.float64) - 1
         self._detector = detector
         sign = -1.0 if pose.projection is Projection.AP else 1.0
