@@ -83,12 +83,7 @@ class RealStream:
 
     def sample(self, rng: np.random.Generator) -> Sample:
         """One real film, cut and toned a little differently each time; boxed films come oftener."""
-        boxed = [f for f in self.films if f.lungs is not None]
-        film = (
-            boxed[int(rng.integers(len(boxed)))]
-            if boxed and rng.random() < 0.2  # noqa: PLR2004
-            else self.films[int(rng.integers(len(self.films)))]
-        )
+        film = self._draw(rng)
         rows, columns = film.pixels.shape
         cut = _cut(rng, 0.12)
         picture, frame = place(film.pixels, cut)
@@ -97,6 +92,9 @@ class RealStream:
         if film.labelled:
             sample.findings = film.truth()
             sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
+            if "signs" in FIELDS:
+                sample.signs, told = film.signs()
+                sample.signs_known = told * np.float32(NOISY_WEIGHT)
         known = self.pseudo.get(film.name)
         corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()
         if known is not None:
@@ -104,6 +102,10 @@ class RealStream:
             stretched = _stretch_masks(known.masks, cut, (rows, columns))
             sample.masks[:3] = stretched
             sample.masks_known[:3] = known.masks_weight
+        if film.drawn is not None:
+            drawn, trust = film.drawn.boxes(columns / rows)
+            corners[trust > 0] = drawn[trust > 0]
+            sample.boxes_known[trust > 0] = trust[trust > 0]
         if film.lungs is not None:
             corners[[RIGHT_LUNG, LEFT_LUNG]] = film.lungs
             sample.boxes_known[[RIGHT_LUNG, LEFT_LUNG]] = 2.0
@@ -115,6 +117,16 @@ class RealStream:
             sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
             sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
         return sample
+
+    def _draw(self, rng: np.random.Generator) -> "RealFilm":
+        """Draw a film; those with drawn or published boxes come oftener."""
+        kinds = [
+            [f for f in self.films if f.lungs is not None],
+            [f for f in self.films if f.drawn is not None],
+            self.films,
+        ]
+        films = kinds[int(rng.choice(3, p=(0.12, 0.40, 0.48)))] or self.films
+        return films[int(rng.integers(len(films)))]
 
     def negative(self, rng: np.random.Generator) -> Sample:
         """Return a corner of a real film, or one lying wrong: real grain, but not to be read."""

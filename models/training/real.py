@@ -12,7 +12,9 @@ from PIL import Image
 
 from models.anatomy.preparation import shrink
 from models.simulate.film import Tones
-from models.vocabulary import Observation
+from models.training import drawn
+from models.training.drawn import Drawn
+from models.vocabulary import Observation, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,16 @@ NOISY = {
     Observation.PLEURAL_EFFUSION: {"Effusion"},
     Observation.LUNG_OPACITY: {"Infiltration", "Consolidation", "Pneumonia", "Atelectasis"},
     Observation.MASS: {"Mass", "Nodule"},
+}
+NOISY_SIGNS = {
+    Sign.PLEURAL_EFFUSION: {"Effusion"},
+    Sign.PNEUMOTHORAX: {"Pneumothorax"},
+    Sign.CONSOLIDATION: {"Consolidation", "Pneumonia"},
+    Sign.ATELECTASIS: {"Atelectasis"},
+    Sign.MASS: {"Mass"},
+    Sign.NODULE: {"Nodule"},
+    Sign.PULMONARY_EDEMA: {"Edema"},
+    Sign.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
 }
 
 
@@ -43,6 +55,7 @@ class RealFilm:
     labels: frozenset[str]
     pixels: "NDArray[np.uint8]"
     lungs: "NDArray[np.float32] | None"
+    drawn: Drawn | None = None
 
     @property
     def labelled(self) -> bool:
@@ -52,6 +65,12 @@ class RealFilm:
     def truth(self) -> "NDArray[np.float32]":
         """Noisy labels in the order of Observation, 1 or 0."""
         return np.asarray([float(bool(self.labels & NOISY[o])) for o in Observation], np.float32)
+
+    def signs(self) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Noisy labels in the order of Sign, and 1 where the labels say anything of that sign."""
+        told = [float(bool(self.labels & NOISY_SIGNS.get(sign, set()))) for sign in Sign]
+        known = [float(sign in NOISY_SIGNS) for sign in Sign]
+        return np.asarray(told, np.float32), np.asarray(known, np.float32)
 
 
 def part_of(patient: str) -> str:
@@ -76,6 +95,7 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
     split = json.loads(SPLIT_FILE.read_text())
     wanted = set(split[part])
     boxes = _lung_boxes(root)
+    by_eye = drawn.load("train") if part == "train" else {}
     cache.mkdir(parents=True, exist_ok=True)
     films = []
     for row in _rows(root):
@@ -91,6 +111,7 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
                 frozenset(row["image_labels"].split("|")),
                 _small(root / name, cache),
                 boxes.get(name),
+                by_eye.get(name),
             )
         )
     return films

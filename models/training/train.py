@@ -53,7 +53,7 @@ class Run:
             state = torch.load(start, weights_only=True)
             self.network.load_state_dict(state["mean"])
             self.words.load_state_dict(state["words"])
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(_groups(self, plan), weight_decay=0.02)
         out.mkdir(parents=True, exist_ok=True)
