@@ -1,1 +1,1 @@
-"""What may be where: sides, zones, groups and the places of findings, as plain tables."""
+"""What may be where: AOR's tables as data, the relations drawn from them, tables of places."""

@@ -1,13 +1,16 @@
 """Tables over the 36 regions: their side, the groups they belong to, and where findings occur.
 
-Names follow Chest ImaGenome as used by AnatomiX; ``OCCURS_IN`` is the part of the restrictive
-relations of AOR (its Table A4, "objects and attributes") that concerns what this version looks
-for. AOR uses "lung lesion" for a mass that is not inside a lung zone; here that counts as an
-unusual place, not as an impossible one (see ``UNUSUAL_IN``).
+Names follow Chest ImaGenome as used by AnatomiX. ``SIDE_OF`` and ``OCCURS_IN`` are read from the
+ontology's tables, the latter from the restrictive relations of AOR (its Table A4, "objects and
+attributes"); the other tables follow from how a draft is built and are written here. AOR uses
+"lung lesion" for a mass that is not inside a lung zone; here that counts as an unusual place, not
+as an impossible one (see ``UNUSUAL_IN``).
 """
 
 from typing import TYPE_CHECKING
 
+from models.ontology.relations import usual_regions
+from models.ontology.tables import ontology
 from models.vocabulary import AnatomicStructure as Region
 from models.vocabulary import Observation, Side
 
@@ -15,12 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SIDE_OF: "Mapping[Region, Side]" = {
-    region: side
-    for region in Region
-    for side in Side
-    if region.value.startswith(f"{side.value} ")
     # Both atria and both borders of the heart are chambers of one organ, not a side of the chest.
-    and region not in {Region.RIGHT_ATRIUM, Region.RIGHT_CARDIAC_BORDER, Region.LEFT_CARDIAC_BORDER}
+    place: row.side
+    for place, row in ontology().regions.items()
+    if isinstance(place, Region) and row.side is not None
 }
 """The patient's side of every region that has one."""
 
@@ -49,20 +50,11 @@ SEARCHED: "Mapping[Observation, Mapping[Side, tuple[Region, ...]]]" = {
 }
 """The regions that must be visible before a negative is made on one side."""
 
-_LUNG_FIELDS = frozenset(region for side in Side for region in (*ZONES[side], LUNG[side]))
-_HILA = frozenset(region for side in Side for region in on(side, "hilar structures"))
-_COSTOPHRENIC = frozenset(region for side in Side for region in on(side, "costophrenic angle"))
-
 OCCURS_IN: "Mapping[Observation, frozenset[Region]]" = {
-    Observation.ENLARGED_CARDIAC_SILHOUETTE: frozenset(
-        {Region.CARDIAC_SILHOUETTE, Region.MEDIASTINUM}
-    ),
-    Observation.PLEURAL_EFFUSION: _LUNG_FIELDS | _COSTOPHRENIC,
-    Observation.LUNG_OPACITY: _LUNG_FIELDS
-    | _HILA
-    | _COSTOPHRENIC
-    | {Region.CARDIAC_SILHOUETTE, Region.MEDIASTINUM, Region.UPPER_MEDIASTINUM},
-    Observation.MASS: _LUNG_FIELDS | _HILA | _COSTOPHRENIC,
+    observation: frozenset(
+        place for place in usual_regions(observation) if isinstance(place, Region)
+    )
+    for observation in Observation
 }
 """AOR Table A4, restricted to what is looked for. The finding may be stated there."""
 
