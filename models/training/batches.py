@@ -49,6 +49,11 @@ class Bank:
                     self._arrays[name] = new if have is None else np.concatenate([have, new])
         self._known += fresh
 
+    def attributes(self) -> "NDArray[np.uint8]":
+        """Signs by region ``(n, 36, 20)`` of the films whose signs are known."""
+        known = self._arrays["attributes_known"] > 0
+        return np.asarray(self._arrays["attributes"][known], np.uint8)
+
     def take(self, places: "NDArray[np.integer]") -> "dict[str, Tensor]":
         """Return the films at ``places`` as float tensors."""
         batch = {

@@ -1,0 +1,62 @@
+"""Step 5a: build the 36 sub-databases of a bundle from TRAINING films only.
+
+``python -m models.training.retrieval --weights DIR/last.pt --bank DIR --out BUNDLE/retrieval.npz``
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.anatomy import retrieval
+from models.anatomy.heads import REGIONS, SIGNS
+from models.anatomy.network import MINIATURE
+from models.training.alignment import SignTower
+from models.training.batches import Bank
+
+LEAST = 2  # films in which a set must have been seen
+
+
+def known_sets(attributes: np.ndarray) -> list[np.ndarray]:
+    """(N, 36, S) of 0 and 1 -> per region its sets seen often enough, the healthy one first."""
+    found = []
+    for region in range(len(REGIONS)):
+        sets, counts = np.unique(attributes[:, region], axis=0, return_counts=True)
+        kept = sets[(counts >= LEAST) | (sets.sum(1) == 0)]
+        found.append(kept[np.argsort(kept.sum(1), kind="stable")])
+    return found
+
+
+def build(tower: SignTower, attributes: np.ndarray) -> retrieval.SubDatabases:
+    """Embed every known set of every region."""
+    regions, signs, embeddings = [], [], []
+    for number, sets in enumerate(known_sets(attributes)):
+        given = torch.zeros(len(sets), len(REGIONS), len(SIGNS))
+        given[:, number] = torch.from_numpy(sets.astype(np.float32))
+        with torch.no_grad():
+            embedded = functional.normalize(tower(given)[:, number], dim=-1)
+        regions += [number] * len(sets)
+        signs.append(sets > 0)
+        embeddings.append(embedded.numpy())
+    return retrieval.SubDatabases(
+        np.asarray(regions), np.concatenate(signs), np.concatenate(embeddings).astype(np.float32)
+    )
+
+
+def main() -> None:
+    """Build and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("weights", "bank", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    chosen = parser.parse_args()
+    tower = SignTower(MINIATURE.object_dim)
+    tower.load_state_dict(torch.load(chosen.weights, weights_only=True)["words"])
+    made = build(tower, Bank(chosen.bank).attributes())
+    made.save(chosen.out)
+    print(f"{len(made.region)} sets in {len(REGIONS)} sub-databases")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.anatomy import retrieval
+from models.errors import WeightsMismatch
+from models.vocabulary import AnatomicStructure, Sign
+
+REGIONS, SIGNS = tuple(AnatomicStructure), tuple(Sign)
+LUNG = REGIONS.index(AnatomicStructure.LEFT_LUNG)
+
+
+def databases() -> retrieval.SubDatabases:
+    """Every region knows "healthy" (first axis) and a mass (second); the left lung also both."""
+    mass = np.zeros((1, len(SIGNS)), bool)
+    mass[0, SIGNS.index(Sign.MASS)] = True
+    both = mass.copy()
+    both[0, SIGNS.index(Sign.NODULE)] = True
+    healthy = np.zeros_like(mass)
+    region = np.asarray([*range(36), *range(36), LUNG])
+    signs = np.concatenate([np.repeat(healthy, 36, 0), np.repeat(mass, 36, 0), both])
+    embedding = np.concatenate(
+        [np.tile([[1.0, 0, 0]], (36, 1)), np.tile([[0, 1.0, 0]], (36, 1)), [[0, 0, 1.0]]]
+    ).astype(np.float32)
+    return retrieval.SubDatabases(region, signs, embedding)
+
+
+def test_each_region_is_looked_up_in_its_own_sub_database(tmp_path: Path) -> None:
+    databases().save(tmp_path / retrieval.FILE)
+    kept = retrieval.load(tmp_path / retrieval.FILE)
+    film = np.tile(np.asarray([[0.1, 0.2, 5.0]], np.float32), (36, 1))
+    found = {r.structure: r for r in kept.nearest(film)}
+    assert found[AnatomicStructure.LEFT_LUNG].sentence == "left lung shows mass and nodule."
+    assert found[AnatomicStructure.RIGHT_LUNG].sentence == "right lung shows mass."
+    assert found[AnatomicStructure.LEFT_LUNG].cosine == pytest.approx(0.999, abs=2e-3)
+    healthy = kept.nearest(np.tile(np.asarray([[3.0, 0, 0]], np.float32), (36, 1)))
+    assert healthy[0].sentence == "abdomen is healthy."
+    assert len(healthy) == 36
+
+
+def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMismatch, match="does not fit"):
+        databases().nearest(np.zeros((36, 4), np.float32))
+    np.savez(tmp_path / "a.npz", region=np.zeros(2, np.uint8), signs=np.zeros((2, 3)))
+    with pytest.raises(WeightsMismatch, match="cannot be read"):
+        retrieval.load(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", region=np.asarray([40]), signs=np.zeros((1, 20)),
+             embedding=np.zeros((1, 4)))  # fmt: skip
+    with pytest.raises(WeightsMismatch, match="wrong shape"):
+        retrieval.load(tmp_path / "b.npz")
