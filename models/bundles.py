@@ -3,10 +3,12 @@
 ``bundle.toml``::
 
     name, version, role, use, architecture, licence, intended_use, card   text
-    [input]       side (px), intensity (the convention, in words)
-    [output]      regions, observations, masks (names in the order of the network's outputs)
+    [input]       side (px), intensity (the convention, one of preparation.INTENSITIES)
+    [output]      heads (what the network gives, see models.manifest.HEADS) and the names behind
+                  them in their order: regions, observations, signs, masks, qualities
     [thresholds]  "observation" = [absent_below, present_from]
-    [operating]   numbers the serving code needs, by name
+    [sign_thresholds], [quality_thresholds]  the same, by sign and by quality
+    [operating]   numbers that the declared heads need, by name
     [cardiothoracic] bias, sd
     [limits]      sentences = [...]
     [files]       "file name" = "sha256"
@@ -18,25 +20,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import manifest as manifests
 from models.errors import BundleInvalid, BundleMissing, WeightsMismatch
+from models.manifest import MANIFEST, TEXTS
 from models.values import ModelIdentity
-from models.vocabulary import BundleUse, Observation
+from models.vocabulary import BundleUse, Observation, Quality, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MANIFEST = "bundle.toml"
-TEXTS = ("name", "version", "role", "use", "architecture", "licence", "intended_use", "card")
 CHUNK_BYTES = 1 << 20
-DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
     """A verified bundle. ``files`` maps a name to its SHA-256; ``weights_sha256`` is over them all.
 
-    ``thresholds`` are ``(absent_below, present_from)``, probabilities. ``cardiothoracic`` is bias
-    and standard deviation of the measured ratio.
+    ``heads`` is what the network gives. All thresholds are probabilities
+    ``(absent_below, present_from)``. ``cardiothoracic`` is bias and standard deviation of the
+    measured ratio.
     """
 
     folder: Path
@@ -50,10 +52,15 @@ class Bundle:
     card: str
     input_side: int
     intensity: str
+    heads: frozenset[str]
     regions: tuple[str, ...]
     observations: tuple[str, ...]
+    signs: tuple[str, ...]
     masks: tuple[str, ...]
+    qualities: tuple[str, ...]
     thresholds: "Mapping[Observation, tuple[float, float]]"
+    sign_thresholds: "Mapping[Sign, tuple[float, float]]"
+    quality_thresholds: "Mapping[Quality, tuple[float, float]]"
     operating: "Mapping[str, float]"
     cardiothoracic: tuple[float, float]
     limits: tuple[str, ...]
@@ -121,7 +128,7 @@ def load(folder: Path) -> Bundle:
         said = tomllib.loads(manifest.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BundleInvalid(f"{manifest}: {error}") from error
-    faults = _faults(said)
+    faults = manifests.faults(said)
     if faults:
         raise BundleInvalid(f"{manifest}: " + "; ".join(faults))
     _verify(folder, said["files"])
@@ -143,67 +150,6 @@ def combined(files: "Mapping[str, str]") -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _faults(said: dict[str, Any]) -> list[str]:
-    """Everything wrong with the manifest, in words."""
-    faults = [
-        f"{key} is missing or not text"
-        for key in TEXTS
-        if not isinstance(said.get(key), str) or not said[key].strip()
-    ]
-    if isinstance(said.get("use"), str) and said["use"] not in set(BundleUse):
-        faults.append(f"use {said['use']!r} is none of {', '.join(BundleUse)}")
-    tables = {key: said.get(key) for key in ("input", "output", "thresholds", "files", "limits",
-                                             "operating", "cardiothoracic")}  # fmt: skip
-    missing = [key for key, table in tables.items() if not isinstance(table, dict)]
-    faults += [f"[{key}] is missing" for key in missing]
-    if not missing:
-        faults += _table_faults(said)
-    return faults
-
-
-def _table_faults(said: dict[str, Any]) -> list[str]:
-    """Faults inside the tables, all of which are there."""
-    faults = _input_faults(said["input"])
-    for key in ("regions", "observations", "masks"):
-        names = said["output"].get(key)
-        if not _is_texts(names) or not names:
-            faults.append(f"output.{key} is not a list of names")
-    for name, pair in said["thresholds"].items():
-        if name not in set(Observation) or not _is_pair(pair):
-            faults.append(f"thresholds: {name!r} = {pair!r}")
-    faults += [
-        f"operating.{k} is no number" for k, v in said["operating"].items() if not _number(v)
-    ]
-    if not all(_number(said["cardiothoracic"].get(key)) for key in ("bias", "sd")):
-        faults.append("cardiothoracic needs bias and sd")
-    sentences = said["limits"].get("sentences")
-    if not _is_texts(sentences):
-        faults.append("limits.sentences is not a list of sentences")
-    return faults + _file_faults(said["files"])
-
-
-def _input_faults(table: dict[str, Any]) -> list[str]:
-    """Faults in what is said about the input."""
-    faults = []
-    side = table.get("side")
-    if not isinstance(side, int) or side <= 0:
-        faults.append("input.side is not a positive number of pixels")
-    if not isinstance(table.get("intensity"), str):
-        faults.append("input.intensity is missing")
-    return faults
-
-
-def _file_faults(files: dict[str, Any]) -> list[str]:
-    """Return a file's name is a plain name, its hash 64 hex digits."""
-    faults = [] if files else ["no file is declared"]
-    for name, value in files.items():
-        if Path(name).name != name or name in {"", ".", "..", MANIFEST}:
-            faults.append(f"file name {name!r} is not a plain name")
-        if not (isinstance(value, str) and len(value) == DIGEST_LENGTH and _is_hex(value)):
-            faults.append(f"the hash of {name!r} is not a SHA-256")
-    return faults
-
-
 def _verify(folder: Path, files: "Mapping[str, str]") -> None:
     """Every declared file is there with its bytes, and nothing else is."""
     faults = []
@@ -222,18 +168,20 @@ def _verify(folder: Path, files: "Mapping[str, str]") -> None:
 def _build(folder: Path, said: dict[str, Any]) -> Bundle:
     """Return the manifest as a value; it has been checked."""
     texts = {key: said[key] for key in TEXTS if key != "use"}
-    thresholds = {
-        Observation(name): (float(pair[0]), float(pair[1]))
-        for name, pair in said["thresholds"].items()
-    }
+    output = said["output"]
     heart = said["cardiothoracic"]
     return Bundle(
         folder=folder, use=BundleUse(said["use"]), **texts,
         input_side=said["input"]["side"], intensity=said["input"]["intensity"],
-        regions=tuple(said["output"]["regions"]),
-        observations=tuple(said["output"]["observations"]),
-        masks=tuple(said["output"]["masks"]),
-        thresholds=thresholds,
+        heads=frozenset(output["heads"]), regions=tuple(output["regions"]),
+        observations=tuple(output.get("observations", ())),
+        signs=tuple(output.get("signs", ())), masks=tuple(output.get("masks", ())),
+        qualities=tuple(output.get("qualities", ())),
+        thresholds={Observation(n): pair for n, pair in _pairs(said["thresholds"])},
+        sign_thresholds={Sign(n): pair for n, pair in _pairs(said.get("sign_thresholds", {}))},
+        quality_thresholds={
+            Quality(n): pair for n, pair in _pairs(said.get("quality_thresholds", {}))
+        },
         operating={key: float(value) for key, value in said["operating"].items()},
         cardiothoracic=(float(heart["bias"]), float(heart["sd"])),
         limits=tuple(said["limits"]["sentences"]),
@@ -241,20 +189,5 @@ def _build(folder: Path, said: dict[str, Any]) -> Bundle:
     )  # fmt: skip
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_pair(pair: object) -> bool:
-    """Two probabilities in order."""
-    if not isinstance(pair, list) or len(pair) != 2 or not all(_number(v) for v in pair):  # noqa: PLR2004
-        return False
-    return bool(0.0 <= pair[0] <= pair[1] <= 1.0)
-
-
-def _is_texts(values: object) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
-
-
-def _is_hex(value: str) -> bool:
-    return all(c in "0123456789abcdefABCDEF" for c in value)
+def _pairs(table: dict[str, list[float]]) -> "Iterable[tuple[str, tuple[float, float]]]":
+    return ((name, (float(low), float(high))) for name, (low, high) in table.items())

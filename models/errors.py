@@ -9,6 +9,8 @@
     │   ├── BundleMissing    no such folder, or no bundle.toml in it
     │   ├── BundleInvalid    bundle.toml does not say what it must
     │   └── WeightsMismatch  a file's hash, or a network's keys, differ from the declaration
+    ├── OutputsNotFinite     the network computed something that is not a number
+    ├── DeviceUnavailable    the device named by the settings is not there
     └── GpuOutOfMemory       the accelerator has no room for this batch
 """
 
@@ -42,6 +44,14 @@ class BundleInvalid(BundleError):
 
 class WeightsMismatch(BundleError):
     """A file's hash, or a network's keys, differ from what the bundle declares."""
+
+
+class OutputsNotFinite(ModelError):
+    """The network computed something that is not a number."""
+
+
+class DeviceUnavailable(ModelError):
+    """The device named by the settings is not there."""
 
 
 class GpuOutOfMemory(ModelError):

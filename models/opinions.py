@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from models.vocabulary import AnatomicStructure, Presence, ScopeReason, Sign, ViewPosition
+from models.vocabulary import (
+    AnatomicStructure,
+    Presence,
+    Quality,
+    ScopeReason,
+    Sign,
+    ViewPosition,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +51,12 @@ class SignOpinion:
     probability: float
     presence: Presence
     structure: AnatomicStructure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityOpinion:
+    """How the film was taken, in one respect; ``presence`` follows the bundle's limits."""
+
+    quality: Quality
+    probability: float
+    presence: Presence

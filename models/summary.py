@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from models.report.technique import MIRRORED_FROM
 from models.values import Analysis, OutOfScope, VisualStep
+from models.vocabulary import Capability, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.opinions import QualityOpinion, SignOpinion
     from models.values import (
         AnatomyRegion,
         Finding,
@@ -34,15 +38,22 @@ def _out_of_scope(result: OutOfScope) -> "Json":
         "image": result.image_id,
         "in_scope": False,
         "in_scope_score": round(result.in_scope, 4),
-        "reason": result.reason.value,
+        "reason": _why(result),
         "words": result.words,
         **_seen(result.sight),
         "findings": [],
         "sentences": [],
         "impression": [],
         "rationale": [],
-        "models": [_model(model) for model in result.models],
+        **_models(result.models),
     }
+
+
+def _why(result: OutOfScope) -> str:
+    """Return the reason; a network that cannot judge scope has none."""
+    if result.sight is not None and result.sight.scope.reason is None:
+        return "not known"
+    return result.reason.value
 
 
 def _analysis(result: Analysis) -> "Json":
@@ -68,19 +79,49 @@ def _analysis(result: Analysis) -> "Json":
         ],
         "partial_reason": result.partial_reason,
         "stage_seconds": {name: round(s, 4) for name, s in result.stage_seconds.items()},
-        "models": [_model(model) for model in result.models],
+        **_models(result.models),
     }
 
 
 def _seen(sight: "Sight | None") -> "Json":
     if sight is None:
         return {"view": None, "mirrored": None, "regions": []}
-    view = sight.scope.view_position
+    view, doubt = sight.scope.view_position, sight.scope.mirrored >= MIRRORED_FROM
+    sure = sight.sides.sure if sight.sides else not doubt
+    without_signs = Capability.SIGNS in sight.unavailable
+    without_quality = Capability.QUALITY in sight.unavailable
     return {
         "view": view.value if view else None,
-        "mirrored": sight.scope.mirrored >= MIRRORED_FROM,
+        "mirrored": sight.sides.mirrored if sight.sides else doubt,
         "mirrored_score": round(sight.scope.mirrored, 4),
+        "sides_sure": sure,
         "regions": [_region(region) for region in sight.regions],
+        "exchanged": list(sight.exchanged),
+        "out_of_order": list(sight.out_of_order),
+        "signs": None if without_signs else [_sign(one, sure=sure) for one in sight.signs],
+        "quality": None if without_quality else [_quality(one) for one in sight.qualities],
+        "not_available": list(sight.unavailable),
+    }
+
+
+def _sign(opinion: "SignOpinion", *, sure: bool) -> "Json":
+    """Return a sign with its place; nothing with a side where the sides are in doubt."""
+    region = opinion.structure.value if opinion.structure else None
+    side = region.split()[0] if region and region.split()[0] in {*Side} else None
+    return {
+        "name": opinion.sign.value,
+        "state": opinion.presence.value,
+        "probability": round(opinion.probability, 4),
+        "side": side if sure else None,
+        "region": region if sure or side is None else None,
+    }
+
+
+def _quality(opinion: "QualityOpinion") -> "Json":
+    return {
+        "name": opinion.quality.value,
+        "state": opinion.presence.value,
+        "probability": round(opinion.probability, 4),
     }
 
 
@@ -99,6 +140,7 @@ def _finding(finding: "Finding", result: Analysis) -> "Json":
     p = finding.probability
     return {
         "id": finding.finding_id,
+        "name": finding.observation.value,
         "observation": finding.observation.value,
         "state": finding.presence.value,
         "probability": None if p is None else round(p, 4),
@@ -142,6 +184,12 @@ def _step(step: "TextStep | VisualStep") -> "Json":
 
 def _box(box: "PixelBox") -> list[float]:
     return [round(edge, 2) for edge in (box.x_min, box.y_min, box.x_max, box.y_max)]
+
+
+def _models(models: "Sequence[ModelIdentity]") -> "Json":
+    """Return the networks; the one that looked first."""
+    told = [_model(model) for model in models]
+    return {"model": told[0] if told else None, "models": told}
 
 
 def _model(model: "ModelIdentity") -> "Json":

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.errors import EmptyBox
-from models.opinions import ScopeOpinion, SidesOpinion, SignOpinion
+from models.opinions import QualityOpinion, ScopeOpinion, SidesOpinion, SignOpinion
 from models.vocabulary import (
     AnatomicStructure,
     BundleUse,
+    Capability,
     MaskName,
     Observation,
     Presence,
-    Quality,
     ScopeReason,
     Side,
     SpacingSource,
@@ -121,7 +121,7 @@ class Sight:
     """Everything the eye reports on one film, before any judgement; all in source pixels.
 
     ``probabilities`` are the image-level outputs of the finding heads, 0..1. ``masks`` are soft,
-    ``(rows, columns)`` float32 in 0..1 on the film's own grid. ``qualities`` are 0..1.
+    ``(rows, columns)`` float32 in 0..1 on the film's own grid.
     ``exchanged`` and ``out_of_order`` name regions that lay where they cannot, put right or not.
     ``unavailable`` names what the network in use has no head for.
     """
@@ -132,10 +132,10 @@ class Sight:
     masks: "Mapping[MaskName, NDArray[np.float32]]"
     sides: SidesOpinion | None = None
     signs: tuple[SignOpinion, ...] = ()
-    qualities: "Mapping[Quality, float]" = field(default_factory=dict)
+    qualities: tuple[QualityOpinion, ...] = ()
     exchanged: tuple[str, ...] = ()
     out_of_order: tuple[str, ...] = ()
-    unavailable: tuple[str, ...] = ()
+    unavailable: tuple[Capability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

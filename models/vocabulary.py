@@ -112,6 +112,20 @@ class Quality(StrEnum):
     CUT_OFF = "cut off"
 
 
+class Capability(StrEnum):
+    """What a network can tell beside boxes; named where it cannot."""
+
+    PRESENCE = "whether a region is visible"
+    FINDINGS = "findings"
+    SIGNS = "signs"
+    ATTRIBUTES = "places of signs"
+    MASKS = "outlines"
+    SCOPE = "whether the film may be read"
+    VIEW = "the view"
+    MIRRORED = "which side is which"
+    QUALITY = "how the film was taken"
+
+
 class Presence(StrEnum):
     """The four states of a finding (design rule 6). Silence is not one of them."""
 

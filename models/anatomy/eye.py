@@ -1,106 +1,64 @@
 """The anatomy network in service: films in, sights out, through ONNX Runtime."""
 
-import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from models.anatomy import sides
-from models.anatomy.preparation import to_square
-from models.errors import EmptyBox, GpuOutOfMemory, UnreadableImage, WeightsMismatch
-from models.geometry import Letterbox, Turn, clip, from_cxcywh, turn_for
-from models.values import AnatomyRegion, ScopeOpinion, Sight
-from models.vocabulary import AnatomicStructure, MaskName, Observation, ScopeReason, ViewPosition
+from models.anatomy.order import Order
+from models.anatomy.preparation import INTENSITIES, to_square
+from models.anatomy.reading import Reader
+from models.anatomy.session import Session
+from models.errors import UnreadableImage, WeightsMismatch
+from models.geometry import Letterbox, turn_for
+from models.vocabulary import AnatomicStructure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from models.anatomy.sides import Outputs
     from models.bundles import Bundle
-    from models.values import ChestImage, ModelIdentity
+    from models.opinions import SidesOpinion
+    from models.values import ChestImage, ModelIdentity, Sight
+    from models.vocabulary import Observation
 
-NETWORK_FILE = "network.onnx"
-OUTPUTS = ("boxes", "presence", "spread", "findings", "masks", "scope", "views", "mirrored")
 SMALLEST_SIDE = 32  # px; below this nothing anatomical can be seen
-VIEWS = (ViewPosition.PA, ViewPosition.AP, ViewPosition.LL)
-REASONS = tuple(ScopeReason)
-MEMORY_WORDS = ("out of memory", "failed to allocate memory", "bfcarena")
-
-
-class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
-    """Masks kept small and drawn on the film's stored grid when asked for; each only once."""
-
-    def __init__(
-        self,
-        small: "NDArray[np.float32]",
-        names: tuple[MaskName, ...],
-        frame: Letterbox,
-        turn: Turn,
-    ) -> None:
-        self._small: dict[MaskName, NDArray[np.float32]] = dict(zip(names, small, strict=True))
-        self._frame, self._turn = frame, turn
-        self._drawn: dict[MaskName, NDArray[np.float32]] = {}
-
-    def __getitem__(self, name: MaskName) -> "NDArray[np.float32]":
-        drawn = self._drawn.get(name)
-        if drawn is None:
-            drawn = self._drawn[name] = self._draw(self._small[name])
-        return drawn
-
-    def __iter__(self) -> Iterator[MaskName]:
-        return iter(self._small)
-
-    def __len__(self) -> int:
-        return len(self._small)
-
-    def coarse(self, name: MaskName) -> "NDArray[np.float32]":
-        """Return the mask as the network gave it: canonical, letterboxed square, 0..1."""
-        return self._small[name]
-
-    def _draw(self, mask: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Cut the padding off, enlarge to the canonical film, turn back to the stored grid."""
-        frame = self._frame
-        scale = mask.shape[0] / frame.side
-        (x, y), s = frame.offset, frame.scale
-        box = (x * scale, y * scale, (x + frame.columns * s) * scale, (y + frame.rows * s) * scale)
-        size = (frame.columns, frame.rows)
-        image = Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR, box=box)
-        drawn: NDArray[np.float32] = np.asarray(image, np.float32)
-        return np.asarray(self._turn.undo(drawn), np.float32)
+AT_ONCE = 16  # films that go through the network together; each goes twice
 
 
 class OnnxEye:
     """Implements :class:`models.protocols.Eye` with a bundle's ``network.onnx``.
 
-    ``session_seconds`` is the sum of all time spent inside the network. One eye serves one thread.
+    Every film is looked at together with its mirror image, see :mod:`models.anatomy.sides`. One
+    eye serves one thread.
 
     Raises
     ------
     WeightsMismatch
-        If the network's outputs or the bundle's vocabulary are not those this class reads.
+        If the network is not what the bundle declares, or the bundle declares what this class
+        does not know.
+    DeviceUnavailable
+        If the device is not there.
     """
 
     def __init__(
         self, bundle: "Bundle", *, provider: str = "CPUExecutionProvider",
         intra_op_num_threads: int = 2,
     ) -> None:  # fmt: skip
-        import onnxruntime  # noqa: PLC0415 - only a worker has it, and only when it looks
-
-        self._bundle = bundle
         _check_vocabulary(bundle)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = intra_op_num_threads
-        options.log_severity_level = 3  # errors only
-        network = str(bundle.folder / NETWORK_FILE)
-        self._session = onnxruntime.InferenceSession(network, options, providers=[provider])
-        given = {output.name for output in self._session.get_outputs()}
-        if given != set(OUTPUTS):
-            raise WeightsMismatch(f"outputs of the network: {sorted(given ^ set(OUTPUTS))} differ")
-        self._refusals = onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException
-        self.session_seconds = 0.0
+        self._bundle = bundle
+        self._intensity = INTENSITIES[bundle.intensity]
+        self._session = Session(bundle, provider, intra_op_num_threads)
+        self._names = sides.Names(bundle.regions, bundle.masks)
+        self._reader = Reader(bundle)
+        self._rule = None
+        if sides.MIRRORED in bundle.heads:
+            numbers = bundle.operating
+            self._rule = sides.Rule(
+                numbers["sides_sure"], numbers["sides_declared"], numbers["mirror_share"]
+            )
 
     @property
     def identity(self) -> "ModelIdentity":
@@ -122,7 +80,12 @@ class OnnxEye:
         """Bias (measured minus true) and standard deviation of the cardiothoracic ratio."""
         return self._bundle.cardiothoracic
 
-    def look(self, images: "Sequence[ChestImage]") -> tuple[Sight, ...]:
+    @property
+    def session_seconds(self) -> float:
+        """Sum of all time spent inside the network."""
+        return self._session.seconds
+
+    def look(self, images: "Sequence[ChestImage]") -> "tuple[Sight, ...]":
         """Look at a batch of films; one sight per film, in order, in source pixels.
 
         Raises
@@ -131,75 +94,49 @@ class OnnxEye:
             If an array is not a film (shape, dtype, NaN, constant).
         GpuOutOfMemory
             If the batch does not fit.
+        OutputsNotFinite
+            If the network computed something that is not a number.
         """
-        if not images:
-            return ()
-        for image in images:
-            check(image)
-        side = self._bundle.input_side
-        turns = [turn_for(image.patient_orientation) for image in images]
-        grids = [turn.apply(image.pixels) for turn, image in zip(turns, images, strict=True)]
-        batch = np.stack([to_square(grid, side) for grid in grids])[:, None]
-        outputs = self._run(batch)
         sights = []
-        for index, (turn, grid) in enumerate(zip(turns, grids, strict=True)):
-            frame = Letterbox(grid.shape[0], grid.shape[1], side)
-            own = {name: values[index] for name, values in outputs.items()}
-            own = sides.settle(own, self._bundle.regions, self._bundle.masks)
-            sights.append(self._sight(own, frame, turn))
+        for image, (raw, opinion) in zip(images, self.outputs(images), strict=True):
+            outputs, order = sides.in_order(raw, self._names) if opinion else (raw, Order())
+            if opinion is not None:
+                outputs = sides.restore(outputs, opinion)
+            turn = turn_for(image.patient_orientation)
+            rows, columns = turn.apply(image.pixels).shape
+            frame = Letterbox(rows, columns, self._bundle.input_side)
+            sights.append(self._reader.sight(outputs, (frame, turn), opinion, order))
         return tuple(sights)
 
-    def _run(self, batch: "NDArray[np.float32]") -> "dict[str, NDArray[np.float32]]":
-        started = time.perf_counter()
-        try:
-            values = self._session.run(list(OUTPUTS), {"film": batch})
-        except self._refusals as error:
-            if any(word in str(error).lower() for word in MEMORY_WORDS):
-                raise GpuOutOfMemory(f"no room for a batch of {len(batch)}") from error
-            raise
-        self.session_seconds += time.perf_counter() - started
-        return dict(zip(OUTPUTS, cast("list[NDArray[np.float32]]", values), strict=True))
+    def outputs(
+        self, images: "Sequence[ChestImage]"
+    ) -> "list[tuple[Outputs, SidesOpinion | None]]":
+        """Return the raw numbers by head in the reading frame, for measuring and calibrating.
 
-    def _sight(
-        self, outputs: "dict[str, NDArray[np.float32]]", frame: Letterbox, turn: Turn
-    ) -> Sight:
-        names = tuple(MaskName(name) for name in self._bundle.masks)
-        kinds = tuple(Observation(name) for name in self._bundle.observations)
-        chances = _sigmoid(outputs["findings"])
-        return Sight(
-            scope=self._opinion(outputs),
-            regions=self._regions(outputs, frame, turn),
-            probabilities={k: float(p) for k, p in zip(kinds, chances, strict=True)},
-            masks=SoftMasks(_sigmoid(outputs["masks"]), names, frame, turn),
-        )
+        Without a head that judges mirroring they are of one look, in the canonical frame.
+        """
+        for image in images:
+            check(image)
+        found: list[tuple[Outputs, SidesOpinion | None]] = []
+        for start in range(0, len(images), AT_ONCE):
+            found += self._some(images[start : start + AT_ONCE])
+        return found
 
-    def _regions(
-        self, outputs: "dict[str, NDArray[np.float32]]", frame: Letterbox, turn: Turn
-    ) -> tuple[AnatomyRegion, ...]:
-        """Boxes from the network's square to stored pixels, cut to the film."""
-        scores = _sigmoid(outputs["presence"])
-        regions = []
-        for name, values, score in zip(self._bundle.regions, outputs["boxes"], scores, strict=True):
-            try:
-                box = frame.to_source(from_cxcywh([float(v) for v in values], frame.side))
-            except EmptyBox:
-                continue  # the network saw nothing of this region
-            box = turn.undo_box(clip(box, frame.rows, frame.columns), frame.rows, frame.columns)
-            regions.append(AnatomyRegion(AnatomicStructure(name), box, float(score)))
-        return tuple(regions)
+    def _some(self, images: "Sequence[ChestImage]") -> "list[tuple[Outputs, SidesOpinion | None]]":
+        squares = np.stack([self._square(image) for image in images])
+        if self._rule is None:
+            return [(looked, None) for looked in self._session.run(squares)]
+        both = self._session.run(np.concatenate([squares, squares[:, :, ::-1]]))
+        pairs = zip(images, both[: len(images)], both[len(images) :], strict=True)
+        return [
+            sides.merge(own, flipped, self._names, self._rule,
+                        declared=image.patient_orientation is not None)
+            for image, own, flipped in pairs
+        ]  # fmt: skip
 
-    def _opinion(self, outputs: "dict[str, NDArray[np.float32]]") -> ScopeOpinion:
-        """Return the scope head, moved so that the bundle's operating point lies at 0.5."""
-        logits = outputs["scope"]
-        others = logits[1:]
-        margin = float(logits[0] - np.logaddexp.reduce(others))  # log odds of being in scope
-        strange = float(outputs["spread"].mean()) - self._bundle.operating["spread_limit"]
-        if strange > 0:  # heat maps that find no edge anywhere speak against a chest
-            margin -= strange * self._bundle.operating["spread_slope"]
-        in_scope = float(_sigmoid(np.float32(margin - self._bundle.operating["scope_margin"])))
-        reason = None if in_scope >= 0.5 else REASONS[int(np.argmax(others))]  # noqa: PLR2004
-        view = VIEWS[int(np.argmax(outputs["views"]))]
-        return ScopeOpinion(in_scope, reason, view, float(_sigmoid(outputs["mirrored"][0])))
+    def _square(self, image: "ChestImage") -> "NDArray[np.float32]":
+        grid = turn_for(image.patient_orientation).apply(image.pixels)
+        return to_square(grid, self._bundle.input_side, self._intensity)
 
 
 def check(image: "ChestImage") -> None:
@@ -226,20 +163,9 @@ def check(image: "ChestImage") -> None:
 
 
 def _check_vocabulary(bundle: "Bundle") -> None:
-    """Every declared name must be one this version knows, and the numbers it needs be there."""
-    known: dict[str, tuple[tuple[str, ...], set[str]]] = {
-        "regions": (bundle.regions, {*AnatomicStructure}),
-        "observations": (bundle.observations, {*Observation}),
-        "masks": (bundle.masks, {*MaskName}),
-    }
-    for what, (names, vocabulary) in known.items():
-        strange = set(names) - vocabulary
-        if strange or len(set(names)) != len(names):
-            raise WeightsMismatch(f"{what}: unknown or repeated names {sorted(strange)}")
-    missing = {"scope_margin", "spread_limit", "spread_slope"} - set(bundle.operating)
-    if missing:
-        raise WeightsMismatch(f"operating numbers missing: {sorted(missing)}")
-
-
-def _sigmoid(x: "NDArray[np.float32] | np.float32") -> "NDArray[np.float32]":
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), np.float32)  # the tanh form never overflows
+    """All 36 regions must be declared, each once, and the input's convention be known."""
+    if sorted(bundle.regions) != sorted(AnatomicStructure):
+        strange = set(bundle.regions) ^ {*AnatomicStructure}
+        raise WeightsMismatch(f"regions: unknown, missing or repeated names {sorted(strange)}")
+    if bundle.intensity not in INTENSITIES:
+        raise WeightsMismatch(f"input.intensity {bundle.intensity!r} is not known")

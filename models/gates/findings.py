@@ -219,8 +219,9 @@ def confidence(findings: "Sequence[Finding]", looked: "Looked") -> "Outcome":
     localised = {finding.observation for finding in findings if finding.boxes}
 
     def judge(finding: "Finding") -> "tuple[Finding, str] | None":
-        # The heart is measured, and has a gate of its own.
-        if finding.observation is Observation.ENLARGED_CARDIAC_SILHOUETTE:
+        # The heart is measured, and has a gate of its own; what was not assessed claims nothing.
+        heart = finding.observation is Observation.ENLARGED_CARDIAC_SILHOUETTE
+        if heart or finding.presence is Presence.NOT_ASSESSED:
             return None
         absent_below, present_from = looked.thresholds[finding.observation]
         p = finding.probability

@@ -76,6 +76,8 @@ def draw(sight: "Sight", span: float) -> Drawn:
     """
     parts, soft, step = {}, {}, 1
     for observation, name in MASK_OF.items():
+        if name not in sight.masks:  # a network without masks localises nothing
+            continue
         mask = sight.masks[name]
         least = np.pi / 4 * (LEAST_DIAMETER[observation] * span) ** 2
         parts[observation] = blobs.find(mask, least_area=least)
@@ -89,6 +91,8 @@ def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
     drawn = []
     boxes = {region.structure: region.box for region in sight.regions}
     for name in STRUCTURE_OF:
+        if name not in sight.masks:
+            continue
         soft = sight.masks[name]
         box = boxes.get(STRUCTURE_OF[name])
         found = [

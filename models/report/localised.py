@@ -38,6 +38,7 @@ MOST_MASSES = 6  # more are counted as opacities would be: one finding per side
 BELOW_CALL = "suspected, but below the level at which it is called"
 NOT_LOCALISED = "suspected on the film as a whole, but not localised"
 NOT_EXCLUDED = "this network can call it but not exclude it"
+NO_HEAD = "the network in use does not look for it"
 FAINT = "a trace too faint or too small to be called"
 
 
@@ -51,7 +52,10 @@ class Found:
 
 def find(looked: "Looked", observation: Observation) -> tuple[Found, ...]:
     """Judge one observation on both sides; ids are given later."""
-    probability = looked.sight.probabilities[observation]
+    probability = looked.sight.probabilities.get(observation)
+    if probability is None:
+        state = Presence.NOT_ASSESSED
+        return (Found(Finding("", observation, state, None, None, (), reason=NO_HEAD)),)
     absent_below, present_from = looked.thresholds[observation]
     if absent_below <= 0:  # a bundle whose negatives were not shown to hold makes none
         if probability < present_from:

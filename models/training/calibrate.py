@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.anatomy.eye import OnnxEye
-from models.anatomy.preparation import to_square
 from models.bundles import load
 from models.training import cache, real
 from models.training.evaluate import BATCH, SEED, look, ratio_error
 from models.training.export import settle
 from models.training.samples import Simulator
+from models.values import ChestImage
 from models.vocabulary import Observation
 
 if TYPE_CHECKING:
@@ -62,12 +62,13 @@ def scope(eye: OnnxEye, films: "list[real.RealFilm]") -> dict[str, float]:
     """Choose the operating point of the scope head on real films that must be accepted."""
     margins, spreads = [], []
     for start in range(0, len(films), BATCH):
-        squares = [
-            to_square(f.pixels.astype(np.float32), 224) for f in films[start : start + BATCH]
+        images = [
+            ChestImage(f.name, f.pixels.astype(np.float32)) for f in films[start : start + BATCH]
         ]
-        out = eye._run(np.stack(squares)[:, None])  # noqa: SLF001 - raw logits are not public
-        margins.append(out["scope"][:, 0] - np.logaddexp.reduce(out["scope"][:, 1:], axis=1))
-        spreads.append(out["spread"].mean(1))
+        seen = [outputs for outputs, _ in eye.outputs(images)]
+        logits = np.stack([one["scope"] for one in seen])
+        margins.append(logits[:, 0] - np.logaddexp.reduce(logits[:, 1:], axis=1))
+        spreads.append(np.stack([one["spread"] for one in seen]).mean(1))
     limit = float(np.quantile(np.concatenate(spreads), 0.995))
     margin = float(np.quantile(np.concatenate(margins), FALSE_REFUSALS))
     return {

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.anatomy.eye import NETWORK_FILE, OnnxEye
+from models.anatomy.eye import OnnxEye
+from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
 from models.simulate import strangers
 from models.training import cache, measures, real

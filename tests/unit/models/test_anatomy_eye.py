@@ -3,15 +3,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 pytest.importorskip("onnxruntime")
 
 from models import bundles
-from models.anatomy.eye import OUTPUTS, OnnxEye, check
+from models.anatomy.eye import OnnxEye, check
 from models.errors import UnreadableImage, WeightsMismatch
 from models.geometry import TURNS, overlap
-from models.values import ChestImage, PixelBox
+from models.values import ChestImage, PixelBox, Sight
 from models.vocabulary import AnatomicStructure, MaskName, Observation, ViewPosition
 
 EXAMPLES = Path(bundles.__file__).parent / "examples"
@@ -83,7 +86,7 @@ def test_a_sight_holds_every_region_mask_and_probability_inside_the_film(eye: On
         assert 0 <= region.box.y_min < region.box.y_max <= image.rows
         assert 0 <= region.score <= 1
     assert set(sight.probabilities) == set(Observation)
-    assert set(sight.masks) == set(MaskName)
+    assert set(sight.masks) == set(bundles.find().masks)
     for mask in sight.masks.values():
         assert mask.shape == image.pixels.shape
         assert mask.dtype == np.float32
@@ -180,11 +183,67 @@ def test_a_bundle_whose_names_this_version_does_not_know_is_refused(eye: OnnxEye
 
     with pytest.raises(WeightsMismatch, match="regions"):
         OnnxEye(replace(bundles.find(), regions=("gizzard",)))
-    with pytest.raises(WeightsMismatch, match="operating"):
-        OnnxEye(replace(bundles.find(), operating={}))
+    with pytest.raises(WeightsMismatch, match="intensity"):
+        OnnxEye(replace(bundles.find(), intensity="dark = dense"))
 
 
-def test_the_outputs_are_the_declared_ones(eye: OnnxEye) -> None:
-    assert len(set(OUTPUTS)) == 8
+def test_the_shipped_bundle_says_what_it_can_and_cannot(eye: OnnxEye) -> None:
+    (sight,) = eye.look([example("test-00.png")])
+    heads = bundles.find().heads
+    assert bool(sight.signs) == ("signs" in heads)
+    assert ("signs" in sight.unavailable) == ("signs" not in heads)
     assert eye.cardiothoracic_error[1] > 0
     assert eye.limits
+
+
+def both(eye: OnnxEye, pixels: "NDArray[np.float32]") -> tuple[Sight, Sight]:
+    """Look at a film of unknown orientation and at its mirror image."""
+    turned = np.ascontiguousarray(pixels[:, ::-1])
+    first, second = eye.look([ChestImage("a", pixels), ChestImage("b", turned)])
+    return first, second
+
+
+def assert_mirror_images(first: Sight, second: Sight, columns: int) -> None:
+    assert first.sides is not None
+    assert second.sides is not None
+    assert first.sides.mirrored != second.sides.mirrored
+    assert first.sides.sure == second.sides.sure
+    assert first.exchanged == second.exchanged
+    for one, other in zip(first.regions, second.regions, strict=True):
+        assert one.structure is other.structure
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+        turned = (columns - other.box.x_max, other.box.y_min, columns - other.box.x_min)
+        assert turned == pytest.approx((one.box.x_min, one.box.y_min, one.box.x_max), abs=1)
+    for kind, probability in first.probabilities.items():
+        assert second.probabilities[kind] == pytest.approx(probability, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, truth in TRUTH.items() if truth["view"] != "lateral"]
+)
+def test_a_film_and_its_mirror_image_are_read_as_mirror_images(eye: OnnxEye, name: str) -> None:
+    film = example(name)
+    first, second = both(eye, film.pixels)
+    assert_mirror_images(first, second, film.columns)
+    assert not first.sides.mirrored  # type: ignore[union-attr]
+    lung, turned = (s.masks[MaskName.RIGHT_LUNG] for s in (first, second))
+    assert np.allclose(lung, turned[:, ::-1], atol=0.01)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(32, 700), columns=st.integers(32, 700))
+def test_any_film_and_its_mirror_image_are_read_as_mirror_images(
+    eye: OnnxEye, seed: int, rows: int, columns: int
+) -> None:
+    pixels = np.random.default_rng(seed).random((rows, columns), np.float32)
+    first, second = both(eye, pixels)
+    assert_mirror_images(first, second, columns)
+
+
+def test_a_film_in_doubt_is_flagged_on_both_its_sides(eye: OnnxEye) -> None:
+    symmetric = example("test-00.png").pixels
+    symmetric = (symmetric + symmetric[:, ::-1]) / 2
+    (sight,) = eye.look([film(symmetric)])
+    assert sight.sides is not None
+    assert not sight.sides.sure
+    assert sight.scope.mirrored >= 0.5

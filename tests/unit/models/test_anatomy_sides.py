@@ -1,51 +1,107 @@
+"""A film is judged together with its mirror image, so that the two get the same answer."""
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.anatomy.sides import other_side, settle
+from models.anatomy import order, sides
+from models.anatomy.sides import Names, Rule, belief, judge, merge, restore
+from models.fakes import LAYOUT
 from models.vocabulary import AnatomicStructure, MaskName
 
-REGIONS = tuple(AnatomicStructure)
-MASKS = tuple(MaskName)
+REGIONS, MASKS = tuple(AnatomicStructure), tuple(MaskName)
+NAMES = Names(REGIONS, MASKS)
+RULE = Rule(sure=1.0, declared=4.0, mirror_share=0.25)
 RIGHT, LEFT = REGIONS.index("right lung"), REGIONS.index("left lung")
+EVIDENCE = st.floats(-20, 20, allow_nan=False)
 
 
-def outputs(right_x: float, left_x: float, mirrored: float) -> dict[str, np.ndarray]:
-    boxes = np.full((36, 4), 0.5, np.float32)
-    boxes[RIGHT, 0], boxes[LEFT, 0] = right_x, left_x
-    masks = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+def outputs(mirrored: float, *, shown_mirrored: bool, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    corners = np.asarray([LAYOUT[name] for name in AnatomicStructure], np.float32)
+    boxes = np.concatenate(
+        [(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], axis=1
+    ) + rng.normal(0, 0.001, (36, 4)).astype(np.float32)
+    masks = rng.normal(0, 1, (len(MASKS), 4, 4)).astype(np.float32)
+    if shown_mirrored:
+        boxes = boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
+        masks = masks[..., ::-1]
     return {
-        "boxes": boxes,
+        "boxes": boxes.astype(np.float32),
         "presence": np.arange(36, dtype=np.float32),
         "masks": masks,
+        "findings": rng.normal(0, 1, 4).astype(np.float32),
         "mirrored": np.asarray([mirrored], np.float32),
     }
 
 
-def test_lungs_in_order_are_left_as_they_are() -> None:
-    seen = outputs(0.3, 0.7, 5.0)
-    assert settle(seen, REGIONS, MASKS) is seen
-
-
-def test_a_reversed_film_of_which_the_network_is_sure_keeps_its_anatomy() -> None:
-    seen = outputs(0.7, 0.3, 6.0)
-    assert settle(seen, REGIONS, MASKS) is seen
-
-
-@pytest.mark.parametrize("doubt", [-4.0, 0.5, 2.0])
-def test_in_doubt_the_declared_orientation_names_the_sides_and_the_film_is_flagged(
-    doubt: float,
+@given(own=EVIDENCE, flipped=EVIDENCE, seed=st.integers(0, 3), believed=st.booleans())
+def test_a_film_and_its_mirror_image_get_answers_that_are_mirror_images(
+    own: float, flipped: float, seed: int, believed: bool
 ) -> None:
-    settled = settle(outputs(0.7, 0.3, doubt), REGIONS, MASKS)
-    assert settled["boxes"][RIGHT, 0] == np.float32(0.3)
-    assert settled["boxes"][LEFT, 0] == np.float32(0.7)
-    assert settled["presence"][RIGHT] == LEFT
-    assert settled["masks"][MASKS.index(MaskName.RIGHT_LUNG), 0, 0] == MASKS.index("left lung")
-    assert settled["masks"][MASKS.index(MaskName.HEART), 0, 0] == MASKS.index(MaskName.HEART)
-    assert settled["mirrored"][0] >= 0
+    first = outputs(own, shown_mirrored=believed, seed=seed)
+    second = outputs(flipped, shown_mirrored=not believed, seed=seed + 1)
+    here, opinion = merge(first, second, NAMES, RULE, declared=False)
+    there, other = merge(second, first, NAMES, RULE, declared=False)
+    assert opinion.evidence == -other.evidence
+    assert opinion.sure == other.sure
+    assert opinion.mirrored != other.mirrored or opinion.evidence == 0
+    if opinion.evidence:
+        for name in here:
+            expected = -here[name] if name == sides.MIRRORED else here[name]
+            assert np.array_equal(there[name], expected)
+        shown, turned = restore(here, opinion), restore(there, other)
+        assert turned["boxes"][:, 0] == pytest.approx(1 - shown["boxes"][:, 0], abs=1e-6)
+        assert np.array_equal(turned["boxes"][:, 1:], shown["boxes"][:, 1:])
+        assert np.array_equal(turned["masks"], shown["masks"][..., ::-1])
 
 
-def test_every_sided_region_with_a_partner_changes_to_it_and_back() -> None:
-    for name in (*REGIONS, *MASKS):
-        assert other_side(other_side(name)) == name
-    assert other_side("right atrium") == "right atrium"
-    assert other_side("right clavicle") == "left clavicle"
+@given(evidence=EVIDENCE, declared=st.booleans())
+def test_a_film_in_doubt_or_mirrored_is_flagged_and_no_other(
+    evidence: float, declared: bool
+) -> None:
+    opinion = judge(evidence, RULE, declared=declared)
+    doubt = not opinion.sure
+    assert (belief(opinion) >= 0.5) == (doubt or opinion.mirrored)
+
+
+def test_a_declared_orientation_is_overruled_only_when_the_evidence_is_large() -> None:
+    assert not judge(3.9, RULE, declared=True).mirrored
+    assert not judge(3.9, RULE, declared=True).sure
+    assert judge(4.1, RULE, declared=True) == sides.SidesOpinion(True, True, 4.1)
+    assert judge(3.9, RULE, declared=False) == sides.SidesOpinion(True, True, 3.9)
+    assert judge(-0.9, RULE, declared=False) == sides.SidesOpinion(False, False, -0.9)
+
+
+def test_a_look_that_read_its_picture_by_position_has_its_names_exchanged() -> None:
+    usual = outputs(-6.0, shown_mirrored=False)
+    # It saw the mirror image but put the right lung on the left of the picture all the same.
+    by_position = outputs(-2.0, shown_mirrored=False)
+    merged, opinion = merge(usual, by_position, NAMES, RULE, declared=False)
+    assert opinion.evidence == -2.0
+    assert order.lean(merged["boxes"], REGIONS) == 1.0
+    assert merged["presence"][RIGHT] == pytest.approx(0.75 * RIGHT + 0.25 * LEFT)
+    right, left = MASKS.index(MaskName.RIGHT_LUNG), MASKS.index(MaskName.LEFT_LUNG)
+    expected = 0.75 * usual["masks"][right] + 0.25 * by_position["masks"][left][:, ::-1]
+    assert merged["masks"][right] == pytest.approx(expected)
+
+
+def test_a_mirrored_film_is_laid_the_usual_way_round_and_brought_back() -> None:
+    own, flipped = outputs(5.0, shown_mirrored=True), outputs(-5.0, shown_mirrored=False)
+    merged, opinion = merge(own, flipped, NAMES, RULE, declared=False)
+    assert opinion.mirrored
+    assert merged["boxes"][RIGHT, 0] < merged["boxes"][LEFT, 0]
+    shown = restore(merged, opinion)
+    assert shown["boxes"][RIGHT, 0] > shown["boxes"][LEFT, 0]
+    assert shown["boxes"] == pytest.approx(own["boxes"], abs=0.01)
+
+
+def test_names_that_were_exchanged_take_everything_of_their_region_along() -> None:
+    seen = outputs(-5.0, shown_mirrored=False)
+    rows = [RIGHT, LEFT]
+    seen["boxes"][rows] = seen["boxes"][rows[::-1]]
+    moved, found = sides.in_order(seen, NAMES)
+    assert found.exchanged == ("right lung | left lung",)
+    assert moved["presence"][RIGHT] == LEFT
+    assert np.array_equal(moved["findings"], seen["findings"])

@@ -20,6 +20,7 @@ card = "none"
 side = 8
 intensity = "0..1"
 [output]
+heads = ["boxes", "findings", "masks", "scope"]
 regions = ["right lung"]
 observations = ["mass or nodule"]
 masks = ["heart"]
@@ -92,6 +93,19 @@ def test_missing_and_surplus_files_are_both_named(make: Maker) -> None:
         (('regions = ["right lung"]', "regions = 3"), "output.regions"),
         (("[0.2, 0.8]", "[0.9, 0.8]"), "thresholds"),
         (('"mass or nodule" = [0.2', '"cough" = [0.2'), "thresholds: 'cough'"),
+        (('"mass or nodule" = [0.2, 0.8]', ""), "thresholds: 'mass or nodule' is missing"),
+        (('"boxes", "findings"', '"findings"'), "output.heads"),
+        (('"boxes", "findings"', '"boxes", "boxes"'), "output.heads"),
+        (('"boxes", "findings"', '"boxes", "ears", "findings"'), "output.heads: 'ears'"),
+        (('"boxes", "findings"', '"boxes"'), "output.observations is given, but its head is not"),
+        (('"findings", "masks"', '"findings"'), "output.masks is given, but its head is not"),
+        (('"scope"]', '"scope", "signs"]'), "output.signs is not a list"),
+        (('"scope"]', '"scope", "attributes"]'), "attributes needs the head signs"),
+        (('"scope"]', '"scope", "mirrored"]'), "operating.sides_sure is missing"),
+        (('"scope"]', '"scope", "spread"]'), "operating.spread_limit is missing"),
+        (("scope_margin = 1", ""), "operating.scope_margin is missing"),
+        (('masks = ["heart"]', 'masks = ["heart", "heart"]'), "output.masks: a name comes twice"),
+        (('masks = ["heart"]', 'masks = ["hat"]'), "output.masks: 'hat' is not known"),
         (("scope_margin = 1", 'scope_margin = "x"'), "operating.scope_margin"),
         (("bias = 0.01", ""), "cardiothoracic"),
         (('sentences = ["Weak."]', ""), "limits.sentences"),

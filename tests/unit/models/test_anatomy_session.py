@@ -1,0 +1,142 @@
+"""A network is held to what its bundle declares: every difference has a name, none a default."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from films import a_film
+from tiny_networks import SIDE, boxes, write
+
+from models import bundles, pipeline, summary
+from models.anatomy.eye import OnnxEye
+from models.anatomy.session import Session
+from models.errors import DeviceUnavailable, OutputsNotFinite, WeightsMismatch
+from models.values import Analysis, OutOfScope
+from models.vocabulary import AnatomicStructure, Presence, Quality, Sign
+
+CPU = "CPUExecutionProvider"
+SIGNS = ["pneumothorax", "nodule"]
+WITH_SIGNS: Mapping[str, Mapping[str, Any]] = {
+    "output": {"signs": SIGNS, "qualities": ["rotated"]},
+    "sign_thresholds": {"pneumothorax": [0.2, 0.8], "nodule": [0.2, 0.8]},
+    "quality_thresholds": {"rotated": [0.4, 0.6]},
+}
+IN_SCOPE: Mapping[str, Mapping[str, Any]] = {"operating": {"scope_margin": 0.0}}
+
+
+def scope(chest: float) -> np.ndarray:
+    return np.asarray([chest, 0, 0, 0, 0], np.float32)
+
+
+def attributes() -> np.ndarray:
+    places = np.full((36, len(SIGNS)), -5.0, np.float32)
+    places[list(AnatomicStructure).index(AnatomicStructure.LEFT_APICAL_ZONE), 0] = 3.0
+    return places
+
+
+def test_a_network_with_boxes_alone_gives_all_regions_and_says_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    eye = OnnxEye(write(tmp_path / "b", {"boxes": boxes()}, {}))
+    film = a_film(300, 260)
+    (sight,) = eye.look([film])
+    assert [r.structure for r in sight.regions] == list(AnatomicStructure)
+    assert sight.unavailable == (
+        "whether a region is visible", "findings", "signs", "places of signs", "outlines",
+        "whether the film may be read", "the view", "which side is which", "how the film was taken",
+    )  # fmt: skip
+    assert sight.sides is None
+    assert sight.scope.mirrored >= 0.5  # nobody may state a side
+    told = summary.to_json(pipeline.analyse(film, eye))
+    assert told["in_scope"] is False
+    assert len(told["regions"]) == 36
+    assert told["signs"] is None
+    assert told["not_available"] == list(sight.unavailable)
+
+
+def test_a_network_without_heads_for_findings_makes_none_of_them_normal(tmp_path: Path) -> None:
+    outputs = {"boxes": boxes(), "presence": np.full(36, 5.0), "scope": scope(9.0)}
+    eye = OnnxEye(write(tmp_path / "b", outputs, IN_SCOPE))
+    result = pipeline.analyse(a_film(300, 260), eye)
+    assert isinstance(result, Analysis)
+    assert result.partial_reason is None
+    assert {f.presence for f in result.findings} <= {Presence.NOT_ASSESSED, Presence.UNCERTAIN}
+
+
+def test_signs_have_their_state_and_their_place(tmp_path: Path) -> None:
+    outputs = {
+        "boxes": boxes(), "signs": np.asarray([3.0, -3.0]), "attributes": attributes(),
+        "quality": np.asarray([2.0]),
+    }  # fmt: skip
+    eye = OnnxEye(write(tmp_path / "b", outputs, WITH_SIGNS))
+    (sight,) = eye.look([a_film(300, 260)])
+    pneumothorax, nodule = sight.signs
+    assert (pneumothorax.sign, pneumothorax.presence) == (Sign.PNEUMOTHORAX, Presence.PRESENT)
+    assert pneumothorax.structure is AnatomicStructure.LEFT_APICAL_ZONE
+    assert (nodule.presence, nodule.structure) == (Presence.ABSENT, None)
+    (rotated,) = sight.qualities
+    assert (rotated.quality, rotated.presence) == (Quality.ROTATED, Presence.PRESENT)
+    assert rotated.probability == pytest.approx(0.8808, abs=1e-3)
+
+
+def test_a_surplus_and_a_missing_output_are_both_named(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "b", {"boxes": boxes(), "presence": np.zeros(36)}, {})
+    for heads in ({"boxes"}, {"boxes", "embedding"}):
+        with pytest.raises(WeightsMismatch, match="presence"):
+            Session(replace(bundle, heads=frozenset(heads)), CPU, 1)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({"boxes": boxes()[:35]}, "boxes"),
+        ({"boxes": boxes(), "presence": np.zeros((36, 1))}, "presence"),
+        ({"boxes": boxes(), "scope": np.zeros(4)}, "scope"),
+    ],
+)
+def test_an_output_of_another_shape_is_named(
+    tmp_path: Path, outputs: dict[str, np.ndarray], words: str
+) -> None:
+    bundle = write(tmp_path / "b", outputs, IN_SCOPE)
+    with pytest.raises(WeightsMismatch, match=words):
+        OnnxEye(bundle)
+
+
+def test_an_input_of_another_size_is_named(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "b", {"boxes": boxes()}, {}, side=SIDE + 32)
+    with pytest.raises(WeightsMismatch, match="inputs"):
+        OnnxEye(bundle)
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "b", {"boxes": boxes()}, {})
+    (bundle.folder / "network.onnx").write_bytes(b"not a network")
+    with pytest.raises(WeightsMismatch, match="not a network"):
+        OnnxEye(bundle)
+
+
+def test_what_is_not_a_number_is_never_drawn(tmp_path: Path) -> None:
+    broken = boxes()
+    broken[3, 1] = np.nan
+    eye = OnnxEye(write(tmp_path / "b", {"boxes": broken}, {}))
+    with pytest.raises(OutputsNotFinite, match="boxes"):
+        eye.look([a_film(64, 64)])
+
+
+def test_a_device_that_is_not_there_is_never_replaced_by_another() -> None:
+    with pytest.raises(DeviceUnavailable, match="Dml"):
+        OnnxEye(bundles.find(), provider="DmlExecutionProvider")
+
+
+def test_a_film_out_of_scope_keeps_its_regions(tmp_path: Path) -> None:
+    outputs = {"boxes": boxes(), "scope": scope(-9.0)}
+    result = pipeline.analyse(a_film(300, 260), OnnxEye(write(tmp_path / "b", outputs, IN_SCOPE)))
+    assert isinstance(result, OutOfScope)
+    assert len(summary.to_json(result)["regions"]) == 36
