@@ -26,6 +26,9 @@ BLOOD_HU = 60  # nothing soft is denser than unopacified blood and muscle
 TOP_SLICES = 36  # rebuilt above the scan, where the shoulders fall away to the neck
 BOTTOM_SLICES = 30
 SIDE_VOXELS = 64
+SUBPHRENIC = 128  # bit of a code: belly within SUBPHRENIC_MM below the lung, where free air gathers
+SUBPHRENIC_MM = 45.0
+DOME_MM = 15.0  # an organ this close below the lung makes its floor a dome
 
 
 class Structure(IntEnum):
@@ -81,7 +84,7 @@ class Phantom:
     """An ordinary chest, ``(z, y, x)``; relative attenuation 1.0 = water.
 
     ``soft`` holds everything with bone capped, ``bone`` what bone adds. ``codes`` packs
-    ``structure + 16 * landmark``. ``spacing_mm`` is per axis; ``carina_mm`` locates the carina
+    ``structure + 16 * landmark``, and the bit SUBPHRENIC. ``spacing_mm`` is per axis; ``carina_mm`` locates the carina
     from the centre of the first voxel.
     """
 
@@ -195,7 +198,8 @@ def build(source: "SourceCt", *, every: int = 2, arms: bool = True) -> Phantom:
     """
     codes = structures(source)
     hu = ordinary_hu(source, codes)
-    packed = (codes + 16 * landmarks(source, codes)).astype(np.uint8)
+    below = SUBPHRENIC * _below_domes(codes, source.spacing_mm[0])
+    packed = (codes + 16 * landmarks(source, codes) + below).astype(np.uint8)
     hu, packed = _extend(hu, packed, arms=arms)
     density = np.clip(1.0 + hu / 1000.0, 0.0, 3.0).astype(np.float32)
     bony = ndimage.binary_dilation(np.isin(packed % 16, BONES), iterations=1)
@@ -218,6 +222,22 @@ def build(source: "SourceCt", *, every: int = 2, arms: bool = True) -> Phantom:
         np.ascontiguousarray(packed[:, ::every, ::every]), spacing,
         place(CARINA), place((float(heart[0]), float(heart[1]), float(heart[2]))),
     )  # fmt: skip
+
+
+def lowest_lung(codes: "NDArray[np.uint8]") -> "NDArray[np.int64]":
+    """Index of the lowest slice with lung per column ``(y, x)``; the number of slices if none."""
+    lung = np.isin(codes % 16, (Structure.RIGHT_LUNG, Structure.LEFT_LUNG))
+    return np.where(lung.any(0), np.argmax(lung, axis=0), len(codes))
+
+
+def _below_domes(codes: "NDArray[np.uint8]", step_mm: float) -> "NDArray[np.bool_]":
+    """Belly right below the lung; bone, heart and vessels there stay what they are."""
+    floor = lowest_lung(codes)[None]
+    z = np.arange(len(codes))[:, None, None]
+    near = (z < floor) & (z >= floor - SUBPHRENIC_MM / step_mm) & (floor < len(codes))
+    organ = (codes == Structure.ABDOMEN) & (z >= floor - DOME_MM / step_mm)
+    belly = (near & organ).any(0)  # elsewhere lung lies on heart, fat or the chest wall
+    return np.asarray(near & belly & np.isin(codes, (Structure.OTHER, Structure.ABDOMEN)))
 
 
 def _extend(

@@ -57,6 +57,29 @@ class Shadow:
     landmarks: "NDArray[np.float32]"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rays:
+    """Every sample along every ray, ``(depth, rows, columns)``: what findings are made of.
+
+    ``grid`` is ``(depth, rows, columns, 3)``, x, y, z in -1..1 over the volume; ``density`` is
+    ``(2, depth, rows, columns)``, soft and bone; ``codes`` as in the phantom.
+    """
+
+    grid: torch.Tensor
+    density: torch.Tensor
+    codes: "NDArray[np.uint8]"
+    step_mm: float
+    film: Detector
+    pose: Pose
+
+    def shadow(self) -> Shadow:
+        """Sum along the rays."""
+        sums = self.density.sum(1).numpy() * self.step_mm
+        structures = _thickness(self.codes % 16, len(Structure)) * self.step_mm
+        landmarks = _thickness((self.codes >> 4) & 7, len(Landmark)) * self.step_mm
+        return Shadow(sums[0], sums[1], structures, landmarks)
+
+
 class Projector:
     """Projects one phantom in many poses."""
 
@@ -65,46 +88,58 @@ class Projector:
         self._volume = torch.from_numpy(volume)[None]
         self._codes = torch.from_numpy(phantom.codes.astype(np.float32))[None, None]
         self._spacing = np.asarray(phantom.spacing_mm, np.float32)
-        self._extent = (np.asarray(phantom.codes.shape, np.float32) - 1) * self._spacing
+        self.extent_mm = (np.asarray(phantom.codes.shape, np.float32) - 1) * self._spacing
         self._carina = np.asarray(phantom.carina_mm, np.float32)
         # (z, y, x) of the world's origin inside the volume: the middle of the chest.
-        self._origin = self._carina - np.asarray((MIDDLE_BELOW_CARINA_MM, 10.0, 0.0), np.float32)
-        self._heart = np.asarray(phantom.heart_mm, np.float32) - self._origin
+        self.origin_mm = self._carina - np.asarray((MIDDLE_BELOW_CARINA_MM, 10.0, 0.0), np.float32)
+        self._heart = np.asarray(phantom.heart_mm, np.float32) - self.origin_mm
+
+    @property
+    def carina_mm(self) -> "NDArray[np.float32]":
+        """Where the carina of the CT lies from the chest's middle, mm ``(z, y, x)``."""
+        return self._carina - self.origin_mm
 
     def project(self, pose: Pose, detector: Detector | None = None) -> Shadow:
         """Project the phantom; identical input gives identical bytes on one machine."""
         film = detector or Detector()
-        half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
-        where = self.lattice(pose, film)
-        unit = 2.0 * (where + self._origin[:, None, None, None]) / self._extent[:, None, None, None]
-        lattice = np.ascontiguousarray(unit[::-1] - 1.0, np.float32)
-        step_mm = 2.0 * half / film.steps
+        lattice = self.lattice(pose, film)
         bands = [
-            self._band(_rows(lattice, film.side, first, first + BAND_ROWS), film, step_mm)
+            self._band(pose, film, _rows(lattice, film.side, first, first + BAND_ROWS)).shadow()
             for first in range(0, film.side, BAND_ROWS)
         ]
-        parts = zip(*bands, strict=True)
-        soft, bone, structures, landmarks = (np.concatenate(part, axis=-2) for part in parts)
+        soft, bone, structures, landmarks = (
+            np.concatenate([getattr(band, name) for band in bands], axis=-2)
+            for name in ("soft", "bone", "structures", "landmarks")
+        )
         return Shadow(soft, bone, structures, landmarks)
 
-    @property
-    def carina_mm(self) -> "NDArray[np.float32]":
-        """Where the carina of the CT lies from the world's origin, mm ``(z, y, x)``."""
-        return self._carina - self._origin
+    def rays(self, pose: Pose, detector: Detector | None = None) -> Rays:
+        """Sample the whole film at once; memory grows with its pixels (0.2 GB at 288 x 288)."""
+        film = detector or Detector()
+        return self._band(pose, film, _rows(self.lattice(pose, film), film.side, 0, film.side))
 
-    def lattice(self, pose: Pose, detector: Detector) -> "NDArray[np.float32]":
-        """Places of the CT on the coarse lattice of rays, mm from the origin.
+    def at(self, points_mm: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Soft and bone density ``(2, n)`` at points ``(n, 3)``, see :meth:`millimetres`."""
+        unit = 2.0 * (points_mm + self.origin_mm) / self.extent_mm - 1.0
+        grid = torch.from_numpy(np.ascontiguousarray(unit[:, ::-1], np.float32))[None, None, None]
+        return np.asarray(
+            functional.grid_sample(self._volume, grid, align_corners=True)[0, :, 0, 0].numpy()
+        )
 
-        ``(3, depth, rows, columns)`` in z, y, x; first and last row and column are those of the
-        film, the depth runs from ``-DEPTH_MM`` to ``DEPTH_MM``.
-        """
-        half = DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
-        return self._displaced(_rays(pose, detector, half), pose)
+    def millimetres(self, grid: torch.Tensor) -> "NDArray[np.float32]":
+        """Turn points of ``Rays.grid``, ``(n, 3)``, into z, y, x from the chest's middle, mm."""
+        unit = grid.numpy()[:, ::-1]
+        return np.asarray((unit + 1.0) / 2.0 * self.extent_mm - self.origin_mm, np.float32)
 
-    def _band(
-        self, lattice: "NDArray[np.float32]", film: Detector, step_mm: float
-    ) -> "tuple[NDArray[np.float32], ...]":
-        """Sum along the rays of some rows; bands keep the memory of large films bounded."""
+    def lattice(self, pose: Pose, film: Detector) -> "NDArray[np.float32]":
+        """Where in the volume the rays run, on the coarse lattice: ``(3, …)`` x y z in -1..1."""
+        where = self._displaced(_rays(pose, film, half_depth_mm(pose)), pose)
+        extent = self.extent_mm[:, None, None, None]
+        unit = 2.0 * (where + self.origin_mm[:, None, None, None]) / extent
+        return np.ascontiguousarray(unit[::-1] - 1.0, np.float32)
+
+    def _band(self, pose: Pose, film: Detector, lattice: "NDArray[np.float32]") -> Rays:
+        """Sample the rays of some rows; bands keep the memory of large films bounded."""
         size = (film.steps, lattice.shape[2], film.side)
         coarse = torch.from_numpy(lattice)[None]
         grid = functional.interpolate(coarse, size=size, mode="trilinear", align_corners=True)
@@ -112,13 +147,8 @@ class Projector:
         inside = functional.grid_sample(self._volume, grid, align_corners=True)[0]
         codes = functional.grid_sample(self._codes, grid, mode="nearest", align_corners=True)
         packed = codes[0, 0].numpy().astype(np.uint8)
-        sums = inside.sum(1).numpy() * step_mm
-        return (
-            sums[0],
-            sums[1],
-            _thickness(packed % 16, len(Structure)) * step_mm,
-            _thickness(packed // 16, len(Landmark)) * step_mm,
-        )
+        step_mm = 2.0 * half_depth_mm(pose) / film.steps
+        return Rays(grid[0], inside, packed, step_mm, film, pose)
 
     def _displaced(self, points: "NDArray[np.float32]", pose: Pose) -> "NDArray[np.float32]":
         """Where in the CT the tissue at ``points`` comes from, mm ``(3, …)`` in z, y, x."""
@@ -136,6 +166,7 @@ class Projector:
         waves = torch.from_numpy(pose.waves_mm)[None]
         smooth = functional.interpolate(waves, size=z.shape, mode="trilinear", align_corners=True)
         moved += smooth[0].numpy()
+        _mediastinum(moved, pose)
         return self._beating(moved, pose.heart)
 
     def _beating(self, points: "NDArray[np.float32]", size: float) -> "NDArray[np.float32]":
@@ -147,6 +178,24 @@ class Projector:
         weight *= np.clip((points[1] + 75.0) / 40.0, 0.0, 1.0)  # the spine stays where it is
         result = points + offset * (1.0 / size - 1.0) * weight
         return np.asarray(result, np.float32)
+
+
+def half_depth_mm(pose: Pose) -> float:
+    """Half the sampled extent along the beam, mm."""
+    return DEPTH_MM.get(pose.projection, WIDE_DEPTH_MM)
+
+
+def _mediastinum(points: "NDArray[np.float32]", pose: Pose) -> None:
+    """Shift the mediastinum sideways and widen its upper part, in place; walls and spine stay."""
+    z, y, x = points
+    front = np.clip((y + 35.0) / 30.0, 0.0, 1.0)
+    if pose.mediastinum_mm:
+        reach = np.exp(-((x / 70.0) ** 2)) * np.clip((160.0 - z) / 60.0, 0.0, 1.0)
+        points[2] -= pose.mediastinum_mm * reach * front
+    if pose.widening != 1.0:
+        across = np.clip(2.0 - np.abs(x) / (38.0 * pose.widening), 0.0, 1.0)
+        level = np.exp(-(((z - 52.0) / 48.0) ** 4))
+        points[2] += x * (1.0 / pose.widening - 1.0) * across * level * front
 
 
 def _rays(pose: Pose, film: Detector, half_mm: float) -> "NDArray[np.float32]":
