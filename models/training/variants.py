@@ -35,6 +35,8 @@ LUNGS = (AnatomicStructure.RIGHT_LUNG, AnatomicStructure.LEFT_LUNG)
 MOST = 0.25  # of the box: no convention moves an edge further; beyond it the eye was lost
 WORTH = 0.001  # mean IoU by which a richer form must be better to be taken
 OUT = Path(regions.__file__).parent / regions.VARIANTS_FILE
+PAPER = OUT.parent.parent / "docs" / "regions.md"
+BEGIN, END = "<!-- v7: written by models.training.variants -->\n", "<!-- v7: end -->"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,13 +178,50 @@ def fitted(
     }
 
 
+def in_words(part: dict[str, Any]) -> str:
+    """Return the ``v7`` part as the tables of docs/regions.md."""
+    lines = [
+        "| films of | films, patients | mean lung IoU before | after | gain, 95 % over patients |",
+        "|---|---|---|---|---|",
+    ]
+    for name, who in (("train", "training"), ("valid", "validation")):
+        of, (low, high) = part[name], part[name]["gain_interval"]
+        lines.append(
+            f"| {who} patients | {of['films']}, {of['patients']} | {of['iou_before']:.3f} "
+            f"| {of['iou_after']:.3f} | {low:+.3f} to {high:+.3f} |"
+        )
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in part["iou_left_out"].items())
+    lines += ["", f"Training patients left out in turn: {scores}. Taken: {part['form']}.", ""]
+    edges = ("medial", "lateral", "upper", "lower")
+    lines += ["| outwards | " + " | ".join(edges) + " |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['region']} | " + " | ".join(f"{100 * row[edge]:+.1f} %" for edge in edges) + " |"
+        for row in part["rules"]
+    ]
+    lines += ["", f"Fitted for weights `{part['weights_sha256'][:12]}`.", ""]
+    return "\n".join(lines)
+
+
+def write(found: dict[str, Any], paper: Path = PAPER, out: Path = OUT) -> None:
+    """Write the rules, and their figures into the paper where there is one (a checkout)."""
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if paper.is_file():
+        text = paper.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        tables = in_words(found[RegionVariant.V7])
+        paper.write_text(before + BEGIN + tables + end + after, encoding="utf-8")
+
+
 def main() -> None:
     """Fit, print, and write when asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, required=True, help="folder of the real films")
     parser.add_argument("--small", type=Path, required=True, help="where their small copies are")
     parser.add_argument("--bundle", type=Path, help="the eye; the shipped one when left out")
-    parser.add_argument("--write", action="store_true", help=f"into {OUT.name}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"into {OUT.name} and docs/{PAPER.name}"
+    )
     chosen = parser.parse_args()
     bundle = bundles.load(chosen.bundle) if chosen.bundle else bundles.find()
     eye = OnnxEye(bundle)
@@ -192,7 +231,7 @@ def main() -> None:
     found = regions.described()
     found[RegionVariant.V7] = fitted(train, valid, bundle.identity.weights_sha256)
     if chosen.write:
-        OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write(found)
     print(json.dumps(found[RegionVariant.V7], indent=1))  # noqa: T201
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from models.training import variants
 from models.values import AnatomyRegion, PixelBox
 from models.vocabulary import AnatomicStructure as A
 
+PAPER = (Path(__file__).parents[3] / "docs" / "regions.md").read_text(encoding="utf-8")
 ROWS, COLUMNS = 1200, 1000
 CHEST = {
     A.RIGHT_LUNG: PixelBox(100, 150, 460, 900),
@@ -234,3 +236,31 @@ def test_what_is_written_is_what_is_read_back() -> None:
     assert tuple(parsed(row) for row in part["rules"]) == A_STEP
     assert part["valid"]["iou_after"] > part["valid"]["iou_before"]
     assert part["weights_sha256"] == "0" * 64
+
+
+def test_the_paper_defines_four_edges_of_each_of_the_36_boxes() -> None:
+    rules = PAPER[PAPER.index("| region |") : PAPER.index("## `v7`")]
+    rows = [line.strip("| ").split(" | ") for line in rules.splitlines() if line.startswith("| ")]
+    assert all(len(row) == 4 and all(row) for row in rows)
+    assert sorted(name for row in rows[1:] for name in row[0].split(", ")) == sorted(A)
+
+
+def test_the_paper_shows_the_figures_of_the_file() -> None:
+    shown = PAPER[PAPER.index(variants.BEGIN) + len(variants.BEGIN) : PAPER.index(variants.END)]
+    assert shown == variants.in_words(described()[RegionVariant.V7])
+
+
+def test_writing_changes_the_marked_part_of_the_paper_and_no_other(tmp_path: Path) -> None:
+    paper, out = tmp_path / "regions.md", tmp_path / "rules.json"
+    paper.write_text(f"before\n{variants.BEGIN}old\n{variants.END}\nafter\n")
+    found = described()
+    found[RegionVariant.V7] = variants.fitted(
+        [boxed(patient, A_STEP) for patient in "abc"], [boxed("d", A_STEP)], "f" * 64
+    )
+    variants.write(found, paper, out)
+    text = paper.read_text()
+    assert text.startswith(f"before\n{variants.BEGIN}")
+    assert text.endswith(f"{variants.END}\nafter\n")
+    assert "ffffffffffff" in text
+    assert "old" not in text
+    assert out.read_text().count('"weights_sha256"') == 1
