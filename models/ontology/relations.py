@@ -51,20 +51,29 @@ def guarded(stated: Stated) -> bool:
 def categories(stated: Stated) -> tuple[str, ...]:
     """Labels that follow from the finding by Table A3, nearest first (atelectasis: lung opacity).
 
-    They group findings in lists and figures. They are words and no findings: a parent that is a
-    diagnosis of its own (pleural effusion, pneumothorax) is never added, since its pixels may not
-    be there.
+    They group findings in lists and figures; they are words, and no finding is made of them.
+    """
+    found = (label for name in _row(stated).attributes for label in labels_of(name))
+    return tuple(dict.fromkeys(found))
+
+
+def labels_of(attribute: str) -> tuple[str, ...]:
+    """Labels that follow from an attribute of AOR by Table A3, nearest first.
+
+    A parent that is a diagnosis of its own (pleural effusion, pneumothorax) is never added, nor
+    what would follow from it, since its pixels may not be there.
     """
     tables = ontology()
     found: dict[str, None] = {}
-    level = list(_row(stated).attributes)
+    level = [attribute]
     while level:
         parents = [parent for name in level for parent in tables.causal.get(name, ())]
-        level = [parent for parent in parents if parent not in found]
-        found |= dict.fromkeys(
-            p for p in level if tables.attributes[p].as_parent is ParentKind.CATEGORY
-        )
-        level = [parent for parent in level if parent in found]
+        level = [
+            parent
+            for parent in parents
+            if parent not in found and tables.attributes[parent].as_parent is ParentKind.CATEGORY
+        ]
+        found |= dict.fromkeys(level)
     return tuple(found)
 
 

@@ -269,6 +269,14 @@ def test_categories_are_labels_and_never_a_new_diagnosis() -> None:
     assert not added & {"pleural effusion", "pneumothorax"}
 
 
+def test_a_blunted_angle_does_not_make_an_effusion_whatever_the_table_says() -> None:
+    blunted = "costophrenic angle blunting"
+    assert "pleural effusion" in ontology().causal[blunted]
+    assert relations.labels_of(blunted) == ("lung opacity",)
+    assert relations.labels_of("hydropneumothorax") == ("lung opacity",)
+    assert relations.labels_of("lobar/segmental collapse") == ("atelectasis", "lung opacity")
+
+
 def test_certain_codes_stand_in_the_standard_with_this_meaning() -> None:
     rows = list(csv.DictReader((files("models.ontology") / "codes.csv").read_text().splitlines()))
     certain = [row for row in rows if row["code_certain"] == "yes"]
