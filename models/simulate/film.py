@@ -1,6 +1,7 @@
 """From path integrals to what looks like a film: tone, detail, noise, clutter, markers."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,39 +40,105 @@ def habitus(
     return tissue
 
 
+class Tone(StrEnum):
+    """How a detector's signal becomes grey: families of curves."""
+
+    SIGMOID = "sigmoid"  # the usual look-up table of a chest film
+    GAMMA = "gamma"
+    WINDOW = "window"  # straight, clipped at both ends
+    INTENSITY = "intensity"  # grey follows transmitted light, not its logarithm
+
+
+HELD_OUT_TONE = Tone.INTENSITY  # no training film has it; the frozen test does
+TRAINING_TONES = (Tone.SIGMOID, Tone.GAMMA, Tone.WINDOW)
+TONE_SHARES = (0.66, 0.2, 0.14)
+
+
 def expose(
     rng: np.random.Generator,
     soft: "NDArray[np.float32]",
     bone: "NDArray[np.float32]",
     body: "NDArray[np.bool_]",
+    tone: Tone | None = None,
 ) -> "NDArray[np.float32]":
-    """Detector signal in 0..1, bright = dense: energy, scatter, tone curve."""
+    """Detector signal in 0..1, bright = dense: energy, scatter, tone curve.
+
+    ``soft`` and ``bone`` are path integrals in mm of water; grey levels are laid between
+    percentiles of what lies in ``body``. Without a ``tone`` one of TRAINING_TONES is drawn.
+    """
     dense = soft + float(rng.uniform(0.9, 2.1)) * bone
-    scatter = ndimage.uniform_filter(dense, dense.shape[0] // 6)
+    scatter = ndimage.uniform_filter(dense, max(dense.shape[0] // 6, 1))
     dense = dense * (1 - (share := float(rng.uniform(0.0, 0.35)))) + share * scatter
     inside = dense[body] if body.any() else dense.ravel()
-    low, high = np.percentile(inside, [float(rng.uniform(0.5, 6)), float(rng.uniform(92, 99.8))])
+    low, high = np.percentile(inside, [float(rng.uniform(0.5, 6)), float(rng.uniform(94, 99.9))])
     unit = np.clip((dense - low) / max(high - low, 1e-3), -0.4, 1.3)
+    chosen = tone or TRAINING_TONES[int(rng.choice(len(TRAINING_TONES), p=TONE_SHARES))]
+    return np.asarray(np.clip(CURVES[chosen](rng, unit), 0.0, 1.0), np.float32)
+
+
+def _sigmoid(rng: np.random.Generator, unit: "NDArray[np.float32]") -> "NDArray[np.float64]":
     curve = float(rng.uniform(1.5, 5.0))
     middle = float(rng.uniform(0.35, 0.65))
     bent = 1.0 / (1.0 + np.exp(-curve * (unit - middle)))
     ends = 1.0 / (1.0 + np.exp(-curve * (np.asarray((-0.25, 1.15)) - middle)))
-    return np.asarray(np.clip((bent - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0), np.float32)
+    return np.asarray((bent - ends[0]) / (ends[1] - ends[0]))
+
+
+def _gamma(rng: np.random.Generator, unit: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    lifted = np.clip((unit + 0.15) / 1.3, 0.0, 1.0)
+    return np.asarray(lifted ** float(rng.uniform(0.6, 1.7)))
+
+
+def _window(rng: np.random.Generator, unit: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    low, high = float(rng.uniform(-0.25, 0.0)), float(rng.uniform(0.9, 1.2))
+    return np.asarray((unit - low) / (high - low))
+
+
+def _intensity(rng: np.random.Generator, unit: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    thick = float(rng.uniform(1.6, 2.8))  # lungs take most of the range, the middle is flat
+    light = np.exp(-thick * (unit + 0.2))
+    return np.asarray(1.0 - light / float(np.exp(-thick * 0.1)) * float(rng.uniform(0.85, 1.0)))
+
+
+CURVES = {
+    Tone.SIGMOID: _sigmoid,
+    Tone.GAMMA: _gamma,
+    Tone.WINDOW: _window,
+    Tone.INTENSITY: _intensity,
+}
 
 
 def develop(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Blur, edge enhancement, local contrast, grain; on the network's or the film's grid."""
+    """Blur, local contrast, quantum noise, grid lines; on the network's or the film's grid.
+
+    The lower the dose, the more noise; it grows where little light arrives (bright = dense).
+    """
     scale = image.shape[0] / 224.0
     if rng.random() < 0.5:  # noqa: PLR2004
         image = ndimage.gaussian_filter(image, float(rng.uniform(0.2, 0.9)) * scale)
     if rng.random() < 0.6:  # noqa: PLR2004
         coarse = ndimage.uniform_filter(image, max(int(float(rng.uniform(6, 40)) * scale), 3))
         image = image + float(rng.uniform(0.1, 1.3)) * (image - coarse)
-    grain = rng.standard_normal(image.shape).astype(np.float32)
+    grain = rng.standard_normal(image.shape, np.float32)
     if rng.random() < 0.5:  # noqa: PLR2004
         grain = ndimage.gaussian_filter(grain, 0.7) * 2.0
-    image = image + float(rng.uniform(0.0, 0.03)) * grain
+    few_quanta = 0.5 + np.clip(image, 0.0, 1.0)
+    image = image + float(rng.uniform(0.0, 0.03)) * grain * few_quanta
+    if rng.random() < 0.15:  # noqa: PLR2004
+        image = image + _grid(rng, (image.shape[0], image.shape[1]))
     return np.asarray(np.clip(image, 0.0, 1.0), np.float32)
+
+
+def _grid(rng: np.random.Generator, shape: tuple[int, int]) -> "NDArray[np.float32]":
+    """Lines of the anti-scatter grid as sampled by the detector, and its cut-off to one side."""
+    rows, columns = shape
+    period = float(rng.uniform(2.1, 7.0))  # pixels: fine lamellae beat with the detector's pitch
+    upright = rng.random() < 0.7  # noqa: PLR2004
+    along = np.arange(columns if upright else rows, dtype=np.float32)
+    lines = float(rng.uniform(0.003, 0.014)) * np.sin(2 * np.pi * along / period)
+    cut_off = float(rng.normal(0, 0.05)) * (along / max(len(along) - 1, 1) - 0.5)
+    profile = (lines + cut_off).astype(np.float32)
+    return np.broadcast_to(profile if upright else profile[:, None], shape)
 
 
 def borrow_tone(
@@ -86,23 +153,38 @@ def borrow_tone(
     return np.asarray(image * (1 - share) + share * matched, np.float32)
 
 
-def clutter(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Leads and lines across the film, letters in its corners (independent of any mirroring)."""
+def markers(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Letters in the corners, drawn without regard to sides: burnt in, or of lead in a clip."""
     rows, columns = image.shape
     layer = Image.new("F", (columns, rows), 0.0)
     pen = ImageDraw.Draw(layer)
     scale = rows / 224.0
-    if rng.random() < 0.35:  # noqa: PLR2004
-        for _ in range(int(rng.integers(1, 5))):
-            _lead(rng, pen, (rows, columns), scale)
-    if rng.random() < 0.7:  # noqa: PLR2004
-        for _ in range(int(rng.integers(1, 3))):
-            word = str(rng.choice(MARKER_WORDS))
-            x = float(rng.choice((rng.uniform(0.02, 0.2), rng.uniform(0.75, 0.93)))) * columns
-            y = float(rng.choice((rng.uniform(0.02, 0.2), rng.uniform(0.02, 0.9)))) * rows
-            font = ImageFont.load_default(size=float(rng.uniform(8, 16)) * scale)
-            pen.text((x, y), word, fill=float(rng.uniform(0.4, 1.0)), font=font)
+    for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.3, 0.4, 0.25, 0.05)))):
+        word = str(rng.choice(MARKER_WORDS))
+        x = float(rng.choice((rng.uniform(0.02, 0.2), rng.uniform(0.75, 0.93)))) * columns
+        y = float(rng.choice((rng.uniform(0.02, 0.2), rng.uniform(0.02, 0.9)))) * rows
+        size = float(rng.uniform(8, 16)) * scale
+        font = ImageFont.load_default(size=size)
+        fill = float(rng.uniform(0.4, 1.0))
+        pen.text((x, y), word, fill=fill, font=font)
+        if rng.random() < 0.25:  # noqa: PLR2004 - in its clip
+            box = pen.textbbox((x, y), word, font=font)
+            pad = 0.2 * size
+            frame = (box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad)
+            pen.rectangle(frame, outline=0.7 * fill, width=max(round(0.8 * scale), 1))
     return np.clip(image + np.asarray(layer, np.float32), 0.0, 1.0)
+
+
+def clutter(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Wires across the film and letters in its corners (independent of any mirroring)."""
+    rows, columns = image.shape
+    if rng.random() < 0.2:  # noqa: PLR2004
+        layer = Image.new("F", (columns, rows), 0.0)
+        pen = ImageDraw.Draw(layer)
+        for _ in range(int(rng.integers(1, 5))):
+            _lead(rng, pen, (rows, columns), rows / 224.0)
+        image = np.clip(image + np.asarray(layer, np.float32), 0.0, 1.0)
+    return markers(rng, image)
 
 
 def _lead(
@@ -121,14 +203,17 @@ def _lead(
 
 
 def collimate(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Sometimes a black or white border where shutters or the plate's edge lie."""
+    """Sometimes a black or white border, where shutters (a little turned) or the plate's edge are."""
     if rng.random() < 0.75:  # noqa: PLR2004
         return image
     rows, columns = image.shape
     value = float(rng.choice((0.0, 0.0, 1.0)))
-    framed = image.copy()
-    top, bottom = (int(rng.uniform(0, 0.06) * rows) for _ in range(2))
-    left, right = (int(rng.uniform(0, 0.06) * columns) for _ in range(2))
-    framed[:top] = framed[rows - bottom :] = value
-    framed[:, :left] = framed[:, columns - right :] = value
-    return framed
+    turn = float(rng.normal(0, 0.012)) if rng.random() < 0.5 else 0.0  # noqa: PLR2004
+    y, x = np.ogrid[:rows, :columns]
+    along, across = x + turn * (y - rows / 2), y - turn * (x - columns / 2)
+    left, top, right, bottom = (
+        float(rng.uniform(0, 0.06)) * side for side in (columns, rows, columns, rows)
+    )
+    inside = (along >= left) & (along < columns - right)
+    inside = inside & (across >= top) & (across < rows - bottom)
+    return np.where(inside, image, np.float32(value))
