@@ -203,7 +203,7 @@ def _lead(
 
 
 def collimate(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Sometimes a black or white border, where shutters (a little turned) or the plate's edge are."""
+    """Sometimes a black or white border, of shutters (a little turned) or the plate's edge."""
     if rng.random() < 0.75:  # noqa: PLR2004
         return image
     rows, columns = image.shape
