@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NETWORK_FILE: Final = "network.onnx"
 INPUT: Final = "film"
+OUTPUT: Final = "out_"  # before each head's name, since exporters use words like "view" themselves
 FORMER_NAMES: Final = {"views": "view"}  # as bundles before 0.4 call their outputs
 VIEWS: Final = (ViewPosition.PA, ViewPosition.AP, ViewPosition.LL)
 REASONS: Final = tuple(ScopeReason)
@@ -101,7 +102,7 @@ def shapes(bundle: "Bundle") -> dict[str, tuple[int | None, ...]]:
 
 def _agreed(bundle: "Bundle", session: Any) -> dict[str, str]:  # noqa: ANN401 - no types there
     """Return the head of each output, by the output's name; both sides must say the same."""
-    given = {FORMER_NAMES.get(o.name, o.name): o for o in session.get_outputs()}
+    given = {_head(o.name): o for o in session.get_outputs()}
     if set(given) != bundle.heads:
         raise WeightsMismatch(f"outputs of the network: {sorted(set(given) ^ bundle.heads)} differ")
     for head, wanted in shapes(bundle).items():
@@ -116,3 +117,7 @@ def _agreed(bundle: "Bundle", session: Any) -> dict[str, str]:  # noqa: ANN401 -
     if inputs != [(INPUT, [1, side, side])]:
         raise WeightsMismatch(f"inputs of the network are {inputs}, declared side is {side}")
     return {output.name: head for head, output in given.items()}
+
+
+def _head(output: str) -> str:
+    return FORMER_NAMES.get(output, output.removeprefix(OUTPUT))
