@@ -42,6 +42,7 @@ def pneumothorax(
     line = np.exp(-((gap / PLEURA_MM) ** 2)) * (rise > 0) * float(rng.uniform(0.5, 1.0))
     lung = np.maximum(lung, line)
     added = chest.become(places, (lung + air * (AIR - lung)).astype(np.float32))
+    chest.displace(places[air > 0.5])  # noqa: PLR2004
     empty, whole = chest.path(places, air), chest.thickness[side]
     if chest.rays.pose.recline > SUPINE:
         seen = empty > np.maximum(SEEN_MM, 0.22 * whole)

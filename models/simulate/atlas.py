@@ -67,9 +67,7 @@ def build(source: "SourceCt", made: "Phantom", *, every: int = 2) -> Atlas:
         dome_mm=ndimage.median_filter(floor, 5),
         hila={side: (np.asarray(h, np.float32) + shift) * spacing for side, h in hila.items()},
         ribs={
-            (side, n + 1): points(first + n)
-            for side, first in FIRST_RIB.items()
-            for n in range(12)
+            (side, n + 1): points(first + n) for side, first in FIRST_RIB.items() for n in range(12)
         },
         clavicles={side: points(number) for side, number in CLAVICLES.items()},
     )

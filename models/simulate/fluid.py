@@ -15,9 +15,7 @@ SHADOW_MM = 7.0  # fluid along a ray from which it counts as drawn
 SUPINE = 45.0  # degrees of leaning back from which fluid layers behind the lung
 
 
-def effusion(
-    rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float
-) -> "Inserted":
+def effusion(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -> "Inserted":
     """Free fluid up to ``size_mm`` above the deepest lung seen, along gravity.
 
     Upright its surface climbs the chest wall (the meniscus of a lung floating in a film of fluid);
@@ -34,14 +32,13 @@ def effusion(
     lung = np.minimum(old * (1.0 + float(rng.uniform(0.1, 0.7)) * squeezed), WATER)
     added = chest.become(places, (lung + share * (FLUID - lung)).astype(np.float32))
     fluid = chest.path(places, share)
+    chest.displace(places[share > 0.5])  # noqa: PLR2004
     behind = chest.rays.pose.recline > SUPINE
     enough = fluid > np.maximum(SHADOW_MM, (0.12 if behind else 0.25) * chest.thickness[side])
     return soft_only(Sign.PLEURAL_EFFUSION, side, size_mm, added, enough & chest.field[side])
 
 
-def white(
-    rng: np.random.Generator, chest: "Chest", side: Side, *, pulled: bool
-) -> "Inserted":
+def white(rng: np.random.Generator, chest: "Chest", side: Side, *, pulled: bool) -> "Inserted":
     """Return one lung without air: collapsed (``pulled``) or drowned by an effusion."""
     places = chest.lung(side)
     density = float(rng.uniform(0.92, 1.03))
@@ -50,7 +47,7 @@ def white(
         top = chest.high_mm(side) - float(rng.uniform(0, 45))
         share *= np.clip((top - chest.height_mm[places]) / 25.0, 0.0, 1.0).astype(np.float32)
     added = chest.blend(places, share, density)
-    seen = (chest.path(places, share) > 0.4 * chest.thickness[side]) & chest.field[side]  # noqa: PLR2004
+    seen = (chest.path(places, share) > 0.4 * chest.thickness[side]) & chest.field[side]
     sign = Sign.ATELECTASIS if pulled else Sign.PLEURAL_EFFUSION
     return soft_only(sign, side, 250.0, added, seen)
 

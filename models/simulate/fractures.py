@@ -77,9 +77,7 @@ def _break(
     added = [
         np.bincount(pixel, moved[i] - old[i], chest.shape[0] * chest.shape[1]) for i in range(2)
     ]
-    soft, hard = (
-        (a.reshape(chest.shape) * chest.step_mm).astype(np.float32) for a in added
-    )
+    soft, hard = ((a.reshape(chest.shape) * chest.step_mm).astype(np.float32) for a in added)
     shown = np.bincount(pixel, along < SHOWN_MM, hard.size).reshape(chest.shape) > 0
     return Inserted(sign, side, size_mm, soft, hard, (np.abs(hard) > CHANGED_MM) & shown)
 
@@ -87,7 +85,7 @@ def _break(
 def _around(
     chest: "Chest", at: "NDArray[np.floating]"
 ) -> "tuple[NDArray[np.intp], NDArray[np.float32]]":
-    """Samples within reach of a point: their places, and z, y, x in mm."""
+    """Find the samples within reach of a point: their places, and z, y, x in mm."""
     grid = chest.rays.grid
     extent = torch.from_numpy(chest.projector.extent_mm[::-1].copy())
     centre = torch.from_numpy(

@@ -84,8 +84,8 @@ class Phantom:
     """An ordinary chest, ``(z, y, x)``; relative attenuation 1.0 = water.
 
     ``soft`` holds everything with bone capped, ``bone`` what bone adds. ``codes`` packs
-    ``structure + 16 * landmark``, and the bit SUBPHRENIC. ``spacing_mm`` is per axis; ``carina_mm`` locates the carina
-    from the centre of the first voxel.
+    ``structure + 16 * landmark``, and the bit SUBPHRENIC. ``spacing_mm`` is per axis;
+    ``carina_mm`` locates the carina from the centre of the first voxel.
     """
 
     soft: "NDArray[np.float32]"

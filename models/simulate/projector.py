@@ -76,7 +76,7 @@ class Rays:
         """Sum along the rays."""
         sums = self.density.sum(1).numpy() * self.step_mm
         structures = _thickness(self.codes % 16, len(Structure)) * self.step_mm
-        landmarks = _thickness((self.codes >> 4) & 7, len(Landmark)) * self.step_mm
+        landmarks = _thickness((self.codes >> 4) % 8, len(Landmark)) * self.step_mm
         return Shadow(sums[0], sums[1], structures, landmarks)
 
 
@@ -224,10 +224,12 @@ def _rows(
     return np.ascontiguousarray(low + (high - low) * share)
 
 
-def _thickness(codes: "NDArray[np.uint8]", count: int) -> "NDArray[np.float32]":
+def _thickness(codes: "NDArray[np.integer]", count: int) -> "NDArray[np.float32]":
     """How many steps of each ray lie in each code, ``(count, rows, columns)``."""
     depth, rows, columns = codes.shape
-    flat = codes.reshape(depth, rows * columns).astype(np.int32)
-    cells = flat * (rows * columns) + np.arange(rows * columns, dtype=np.int32)
-    counted = np.bincount(cells.ravel(), minlength=count * rows * columns)
-    return counted.reshape(count, rows, columns).astype(np.float32)
+    flat = codes.ravel()
+    named = np.flatnonzero(flat)  # most samples are air or unnamed: those are what is left over
+    cells = flat[named].astype(np.int64) * (rows * columns) + named % (rows * columns)
+    counted = np.bincount(cells, minlength=count * rows * columns).reshape(count, rows, columns)
+    counted[0] = depth - counted[1:].sum(0)
+    return counted.astype(np.float32)

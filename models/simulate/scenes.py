@@ -31,9 +31,9 @@ KINDS = {
     "mass": 1.0, "nodule": 1.4, "interstitial": 0.8, "edema": 0.8, "free air": 0.6, "rib": 0.8,
     "clavicle": 0.5, "white": 0.3,
 }  # fmt: skip
-# In this order each meets the chest as those before it left it.
-ORDER = ("interstitial", "edema", "consolidation", "collapse", "plate", "mass", "nodule", "effusion",
-         "white", "pneumothorax", "free air", "rib", "clavicle")  # fmt: skip
+# In this order each meets the lung that those before it left.
+ORDER = ("white", "effusion", "pneumothorax", "interstitial", "edema", "consolidation", "collapse",
+         "plate", "mass", "nodule", "free air", "rib", "clavicle")  # fmt: skip
 PLANES = {
     Sign.PLEURAL_EFFUSION: MaskName.PLEURAL_EFFUSION,
     Sign.CONSOLIDATION: MaskName.LUNG_OPACITY,
@@ -44,7 +44,6 @@ PLANES = {
     Sign.PNEUMOTHORAX: MaskName.PNEUMOTHORAX,
     **dict.fromkeys(devices.DEVICES, MaskName.DEVICE),
 }
-COVERING = (Sign.PLEURAL_EFFUSION, Sign.PNEUMOTHORAX)
 # What one finding makes unanswerable: haze hides, lines imitate.
 HIDES: dict[Sign, tuple[Sign, ...]] = {
     Sign.PULMONARY_EDEMA: (Sign.CONSOLIDATION, Sign.INTERSTITIAL_PATTERN),
@@ -140,7 +139,7 @@ def _raised(pose: "Pose", side: Side, by_mm: float) -> "Pose":
 def _pulling(
     rng: np.random.Generator, chest: "Chest", pull: Side, scene: Scene, closed: set[Side]
 ) -> None:
-    """Explain a shift: too little lung where the mediastinum went, or too much on the other side."""
+    """Explain a shift: too little lung where the mediastinum went, or too much beyond it."""
     other = Side.LEFT if pull is Side.RIGHT else Side.RIGHT
     choice = rng.choice(("lobe", "white", "drowned", "effusion", "tension"),
                         p=(0.35, 0.2, 0.15, 0.15, 0.15))  # fmt: skip
@@ -170,52 +169,52 @@ def _hidden(side: Side, scene: Scene, closed: set[Side]) -> None:
 def _add(
     rng: np.random.Generator, chest: "Chest", kind: str, scene: Scene, closed: set[Side]
 ) -> None:
-    """Add one kind of finding on a side that still shows something."""
+    """Add one kind of finding, on a side that still shows something."""
     free = [s for s in Side if s not in closed]
+    if not free:
+        return
     side = free[int(rng.integers(len(free)))]
-    if kind == "edema":
-        if not closed:
-            _edema(rng, chest, scene)
-    elif kind == "interstitial":
-        if not closed:
-            scene.found.append(solid.interstitial(rng, chest, float(rng.uniform(0.35, 1.0))))
+    if kind in SIDED:
+        make, smallest, largest = SIDED[kind]
+        if kind == "effusion" and _lying(chest):
+            smallest, largest = 20.0, 85.0
+        scene.found.append(make(rng, chest, side, float(rng.uniform(smallest, largest))))
     elif kind == "nodule":
-        for _ in range(int(rng.choice((1, 1, 1, 2, 3, 5)))):
-            one = Side.RIGHT if rng.random() < 0.5 else Side.LEFT  # noqa: PLR2004
-            if one not in closed:
-                scene.found.append(solid.ball(rng, chest, one, float(rng.uniform(8, 28))))
+        for number in rng.integers(len(free), size=int(rng.choice((1, 1, 1, 2, 3, 5)))):
+            size = float(rng.uniform(8, 28))
+            scene.found.append(solid.ball(rng, chest, free[int(number)], size))
     elif kind == "white":
         pulled = rng.random() < 0.4  # noqa: PLR2004
         scene.found.append(fluid.white(rng, chest, side, pulled=pulled))
         _hidden(side, scene, closed)
-    elif kind == "free air":
-        if chest.rays.pose.recline < SUPINE:
-            side = Side.RIGHT if rng.random() < 0.65 else Side.LEFT  # noqa: PLR2004
-            scene.found.append(air.subdiaphragmatic(rng, chest, side, float(rng.uniform(5, 26))))
     else:
-        make, smallest, largest = SIDED[kind]
-        if kind == "effusion" and _lying(chest):
-            smallest, largest = 20.0, 85.0
-        made = make(rng, chest, side, float(rng.uniform(smallest, largest)))
-        if made.sign in COVERING and not _lying(chest):
-            scene.found = [_covered(one, made) for one in scene.found]
-        scene.found.append(made)
+        _unsided(rng, chest, kind, scene, bool(closed))
 
 
-def _covered(one: "Inserted", by: "Inserted") -> "Inserted":
-    """Return what is left to see of a finding of the lung after fluid or air took its place."""
-    if one.side is not None and one.side is not by.side:
-        return one
-    return replace(one, mask=one.mask & ~by.mask)
+def _unsided(
+    rng: np.random.Generator,
+    chest: "Chest",
+    kind: str,
+    scene: Scene,
+    closed: bool,  # noqa: FBT001
+) -> None:
+    """Add what lies in both lungs, which both must be open for, or below either of them."""
+    if kind == "free air" and not _lying(chest):
+        side = Side.RIGHT if rng.random() < 0.65 else Side.LEFT  # noqa: PLR2004
+        scene.found.append(air.subdiaphragmatic(rng, chest, side, float(rng.uniform(5, 26))))
+    elif kind == "edema" and not closed:
+        _edema(rng, chest, scene)
+    elif kind == "interstitial" and not closed:
+        scene.found.append(solid.interstitial(rng, chest, float(rng.uniform(0.35, 1.0))))
 
 
 def _edema(rng: np.random.Generator, chest: "Chest", scene: Scene) -> None:
-    """Edema comes with fluid at the bases more often than not."""
-    scene.found.append(fluid.edema(rng, chest, float(rng.uniform(0.35, 1.0))))
+    """Edema comes with fluid at the bases more often than not; fluid first takes its room."""
     if rng.random() < 0.55:  # noqa: PLR2004
         for side in Side:
             size = float(rng.uniform(15, 60))
             scene.found.append(fluid.effusion(rng, chest, side, size))
+    scene.found.append(fluid.edema(rng, chest, float(rng.uniform(0.35, 1.0))))
 
 
 def _lying(chest: "Chest") -> bool:

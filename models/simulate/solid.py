@@ -18,8 +18,12 @@ AIRWAY = 0.10  # lung less dense than this is the air of a bronchus
 
 def ball(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -> "Inserted":
     """Return a mass or nodule ``size_mm`` across: lobed, sometimes spiked, hollow or calcified."""
-    centre = _middle(rng, chest, side, margin_mm=size_mm * float(rng.uniform(0.1, 0.5)))
+    sign = Sign.MASS if size_mm >= LARGE_MM else Sign.NODULE
     places = chest.lung(side)
+    if not len(places):  # nothing of this lung holds air
+        empty = np.zeros(chest.shape, np.float32)
+        return soft_only(sign, side, 0.0, empty, empty > 0)
+    centre = _middle(rng, chest, side, margin_mm=size_mm * float(rng.uniform(0.1, 0.5)))
     offset = chest.zyx[:, places] - centre[:, None]
     close = (np.abs(offset) < 0.8 * size_mm).all(0)
     places, offset = places[close], offset[:, close]
@@ -40,7 +44,6 @@ def ball(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -
     inner = np.where(inner == AIR, inner, np.maximum(inner, old))
     added = chest.blend(places, share, inner)
     core = chest.path(places, share * (away < radius))
-    sign = Sign.MASS if size_mm >= LARGE_MM else Sign.NODULE
     seen = (core > 2.0) & (np.abs(added) > ADDED_MM / 2)  # noqa: PLR2004 - mm
     if np.abs(added).max(initial=0.0) < ADDED_MM:
         seen[:] = False
@@ -66,9 +69,7 @@ def consolidation(
         share = np.where(chest.density[places] < AIRWAY, 0.0, share)
     added = chest.blend(places, share.astype(np.float32), WATER)
     limit = max(8.0, 0.3 * float(added.max(initial=0.0)))
-    return soft_only(
-        Sign.CONSOLIDATION, side, size_mm, added, (added > limit) & chest.field[side]
-    )
+    return soft_only(Sign.CONSOLIDATION, side, size_mm, added, (added > limit) & chest.field[side])
 
 
 def interstitial(rng: np.random.Generator, chest: "Chest", strength: float) -> "Inserted":
@@ -80,9 +81,7 @@ def interstitial(rng: np.random.Generator, chest: "Chest", strength: float) -> "
     cell = float(rng.uniform(3.5, 7.0))
     for side in Side:
         places = chest.lung(side)
-        weight = _spread(chest, side, places, where) * (
-            1.0 + 0.4 * chest.noise(rng, places, 40.0)
-        )
+        weight = _spread(chest, places, where) * (1.0 + 0.4 * chest.noise(rng, places, 40.0))
         fine = chest.noise(rng, places, cell)
         if spots:
             pattern = np.clip((fine - 1.5) * 2.0, 0.0, 1.0)
@@ -97,7 +96,7 @@ def interstitial(rng: np.random.Generator, chest: "Chest", strength: float) -> "
     return soft_only(Sign.INTERSTITIAL_PATTERN, None, 100.0 * strength, added, mask)
 
 
-def _spread(chest: "Chest", side: Side, places: "Places", where: str) -> "np.ndarray":
+def _spread(chest: "Chest", places: "Places", where: str) -> "np.ndarray":
     """How much of a lung is affected where: 0..1 per sample."""
     z = chest.zyx[0, places]
     low, high = np.percentile(z, (2, 98)) if len(places) else (0.0, 1.0)

@@ -57,7 +57,9 @@ class Chest:
         self.height_mm = _heights(places, rays)
         self.density = rays.density[0].reshape(-1)[torch.from_numpy(places)].numpy()
         self.untouched = self.density.copy()
-        self._of = {side: np.flatnonzero(np.isin(self.zone, LOBES_OF[side])) for side in Side}
+        self._whole = {side: np.flatnonzero(np.isin(self.zone, LOBES_OF[side])) for side in Side}
+        self._left = np.ones(len(self.pixel), bool)
+        self._of = dict(self._whole)
         self.thickness = {side: self.path(self._of[side]) for side in Side}
         self.field: dict[Side, NDArray[np.bool_]] = {}
 
@@ -70,16 +72,23 @@ class Chest:
             self.field[side] = seen[side] | rim
 
     def lung(self, side: Side) -> "Places":
-        """Samples of one lung."""
+        """Return the samples of one lung that are lung still."""
         return self._of[side]
 
     def lobe(self, *zones: int) -> "Places":
-        """Samples of some zones."""
-        return np.flatnonzero(np.isin(self.zone, zones))
+        """Return the samples of some zones that are lung still."""
+        return np.flatnonzero(np.isin(self.zone, zones) & self._left)
+
+    def displace(self, places: "Places") -> None:
+        """Take samples from the lung for good: fluid or air is there now."""
+        self._left[places] = False
+        self._of = {side: whole[self._left[whole]] for side, whole in self._whole.items()}
 
     def reset(self) -> None:
         """Take all findings out again."""
         self.density = self.untouched.copy()
+        self._left[:] = True
+        self._of = dict(self._whole)
 
     def path(self, places: "Places", share: "Numbers | float" = 1.0) -> "Numbers":
         """Length of the rays through some samples, each counted by its share: mm per pixel."""
@@ -111,6 +120,8 @@ class Chest:
 
     def noise(self, rng: np.random.Generator, places: "Places", cell_mm: float) -> "Numbers":
         """Smooth noise in space, about standard normal, with cells of ``cell_mm``."""
+        if not len(places):
+            return np.zeros(0, np.float32)
         extent = self.projector.extent_mm
         size = [max(int(e / cell_mm), 2) for e in extent]
         lattice = torch.from_numpy(rng.standard_normal((1, 1, *size), dtype=np.float32))
@@ -128,9 +139,7 @@ class Chest:
         return (flat.reshape(self.shape) * self.step_mm).astype(np.float32)
 
 
-def _zones(
-    zyx: "Numbers", projector: "Projector", atlas: "Atlas"
-) -> "NDArray[np.uint8]":
+def _zones(zyx: "Numbers", projector: "Projector", atlas: "Atlas") -> "NDArray[np.uint8]":
     """Lobe of each sample; what lies below a dome by its side."""
     shape = np.asarray(atlas.lobes.shape)
     spacing = projector.extent_mm / (shape - 1)

@@ -14,8 +14,6 @@ from models.anatomy.preparation import equalise
 from models.simulate import strangers
 from models.training import cache, real
 from models.training.samples import (
-    HARD_COUNTS,
-    HARD_KINDS,
     SCOPE_IN,
     SCOPE_NOT_A_CHEST,
     SCOPE_NOT_AN_IMAGE,
@@ -31,7 +29,8 @@ CHUNK = 500
 SHARES = {"frontal": 0.72, "sideways": 0.07, "part": 0.06, "stranger": 0.11, "turned": 0.04}
 NO_ANATOMY = ("noise", "gradient", "text", "scene", "plate")
 FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
-          "presence_known", "masks", "masks_known", "findings", "findings_known")  # fmt: skip
+          "presence_known", "masks", "masks_known", "findings", "findings_known", "signs",
+          "signs_known", "attributes", "attributes_known", "quality", "quality_known")  # fmt: skip
 
 
 def stranger(rng: np.random.Generator, family: str | None = None) -> Sample:
@@ -78,9 +77,10 @@ def compose(rng: np.random.Generator, frontal: Simulator, aside: Simulator) -> S
 
 
 def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
-    """Return samples as arrays: films uint8, masks packed to bits."""
+    """Return samples as arrays: films and attributes uint8, masks packed to bits."""
     arrays = {name: np.stack([np.asarray(getattr(s, name)) for s in samples]) for name in FIELDS}
     arrays["film"] = np.round(arrays["film"] * 255).astype(np.uint8)
+    arrays["attributes"] = arrays["attributes"].astype(np.uint8)
     arrays["masks"] = np.packbits(arrays["masks"] > 0.5, axis=-1)  # noqa: PLR2004
     return arrays
 
@@ -110,12 +110,9 @@ def main() -> None:
     parser.add_argument("--part", default="train")
     parser.add_argument("--chunks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--hard", action="store_true", help="more masses and opacities")
     chosen = parser.parse_args()
     tones = real.tones(real.load(chosen.real, "train", chosen.bases / "small"))
     frontal = Simulator(cache.load(chosen.bases, chosen.part), tones)
-    if chosen.hard:
-        frontal.counts, frontal.kinds = HARD_COUNTS, HARD_KINDS
     aside = Simulator(cache.load(chosen.bases, "sideways"), tones)
     make(chosen.out, (frontal, aside), chosen.chunks, chosen.seed)
 

@@ -1,12 +1,12 @@
-"""Step 1: project the phantom in many poses into memory-mapped arrays; resumable item by item.
+"""Step 1: project the phantom in many poses, with scenes of findings; resumable item by item.
 
-``python -m models.training.cache --out DIR [--train 900] [--threads 2]``
+``python -m models.training.cache --out DIR [--train 420] [--threads 1] [--parts train,valid]``
 """
 
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,58 +14,137 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
-from models.simulate import phantom, pose, regions, source
+from models.simulate import atlas, phantom, pose, regions, scenes, source
 from models.simulate.phantom import Structure
 from models.simulate.pose import Projection
 from models.simulate.projector import Detector, Projector
-from models.vocabulary import AnatomicStructure
+from models.simulate.tissue import Chest
+from models.training import truth
+from models.vocabulary import AnatomicStructure, MaskName, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from models.simulate.atlas import Atlas
+    from models.simulate.projector import Shadow
+    from models.simulate.scenes import Scene
+
+    Arrays = dict[str, NDArray[np.generic]]
+
 SIDE = 288
+SCENES = 8  # per base; the first is empty
 REGIONS = tuple(AnatomicStructure)
 RIGHT_LUNG, LEFT_LUNG, HEART, BODY = 1, 2, 4, 8  # bits of the field plane
-SEEDS = {"train": 1, "valid": 2, "test": 3, "sideways": 4}
+PLANES = tuple(MaskName)[3:]  # bits of a scene's plane, 1 for the first
+SEEDS = {"train": 101, "valid": 102, "test": 103, "sideways": 104}
 PROJECTIONS = tuple(Projection)
+ARMS_RAISED = 0.2  # share of PA films with the arms out of the beam
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bases:
-    """A folder of base projections, ``n`` of them.
+    """A folder of base projections, ``n`` of them, each with ``k`` scenes (the first is empty).
 
     ``maps`` is ``(n, 4, side, side)`` float16: soft, bone, right and left lung thickness, mm of
     water or mm; ``fields`` ``(n, side, side)`` uint8 bits; ``boxes`` ``(n, 36, 4)`` float32, pixels
     of the base grid, NaN where a region is missing; ``facts`` ``(n, 2)`` float32: cardiothoracic
-    ratio and index of the projection.
+    ratio and index of the projection; ``poses`` ``(n, 8)`` float32: yaw, pitch, roll, recline,
+    shift and widening of the mediastinum, domes right and left.
+
+    Per scene: ``added`` ``(n, k, 2, side, side)`` float16, mm of water in soft and bone;
+    ``planes`` ``(n, k, side, side)`` uint8, bits of PLANES; ``signs`` ``(n, k, 20)`` int8, 1
+    present, 0 absent, -1 not to be answered; ``sides`` uint8 bits, right 1, left 2; ``sizes``
+    float16 as the finding's maker means them; ``reach`` ``(n, k, 20, 4)`` float32, the box of a
+    sign, NaN without; ``touches`` ``(n, k, 20, 36)`` uint8, 1 where a sign touches a region.
     """
 
     maps: "NDArray[np.float16]"
     fields: "NDArray[np.uint8]"
     boxes: "NDArray[np.float32]"
     facts: "NDArray[np.float32]"
+    poses: "NDArray[np.float32]"
+    added: "NDArray[np.float16]"
+    planes: "NDArray[np.uint8]"
+    signs: "NDArray[np.int8]"
+    sides: "NDArray[np.uint8]"
+    sizes: "NDArray[np.float16]"
+    reach: "NDArray[np.float32]"
+    touches: "NDArray[np.uint8]"
 
     def __len__(self) -> int:
         return len(self.maps)
 
 
-LAYOUT: dict[str, tuple[str, tuple[int, ...]]] = {
-    "maps": ("<f2", (4, SIDE, SIDE)),
-    "fields": ("|u1", (SIDE, SIDE)),
-    "boxes": ("<f4", (len(REGIONS), 4)),
-    "facts": ("<f4", (2,)),
-}
+def layout(part: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of one base's row in each array; laterals have only the empty scene."""
+    k, signs = (1 if part == "sideways" else SCENES), len(Sign)
+    return {
+        "maps": ("<f2", (4, SIDE, SIDE)),
+        "fields": ("|u1", (SIDE, SIDE)),
+        "boxes": ("<f4", (len(REGIONS), 4)),
+        "facts": ("<f4", (2,)),
+        "poses": ("<f4", (8,)),
+        "added": ("<f2", (k, 2, SIDE, SIDE)),
+        "planes": ("|u1", (k, SIDE, SIDE)),
+        "signs": ("|i1", (k, signs)),
+        "sides": ("|u1", (k, signs)),
+        "sizes": ("<f2", (k, signs)),
+        "reach": ("<f4", (k, signs, 4)),
+        "touches": ("|u1", (k, signs, len(REGIONS))),
+    }
 
 
 def load(folder: Path, part: str) -> Bases:
     """Open what is finished of one part, read-only."""
     done = int(json.loads((folder / f"{part}.json").read_text())["done"])
-    arrays = {name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r") for name in LAYOUT}
-    return Bases(*(arrays[name][:done] for name in LAYOUT))
+    names = [field.name for field in fields(Bases)]
+    arrays = {name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r") for name in names}
+    return Bases(*(arrays[name][:done] for name in names))
 
 
-def make(folder: Path, part: str, count: int, projector: Projector) -> None:
-    """Project ``count`` poses of one part; a half-made part goes on where it stopped."""
+class Maker:
+    """Fills bases, with arms hanging down, raised, or out of the beam sideways."""
+
+    def __init__(self, ct: source.SourceCt) -> None:
+        whole = phantom.build(ct)
+        self._hanging = Projector(whole)
+        self._raised = Projector(phantom.build(ct, arms=False))
+        self._atlas: Atlas = atlas.build(ct, whole)
+
+    def fill(self, arrays: "Arrays", index: int, part: str) -> None:
+        """Project one pose, make its scenes and write its row; each row has its own seed."""
+        rng = np.random.default_rng((SEEDS[part], index))
+        if part == "sideways":
+            kind = Projection.LATERAL if rng.random() < 0.75 else Projection.OBLIQUE  # noqa: PLR2004
+        else:
+            kind = Projection.AP if rng.random() < 0.5 else Projection.PA  # noqa: PLR2004
+        stance, theme = pose.draw(rng, kind, held_out=part == "test"), scenes.Theme()
+        if part != "sideways":
+            stance, theme = scenes.themed(rng, stance)
+        lifted = kind is Projection.PA and rng.random() < ARMS_RAISED
+        projector = self._raised if lifted or part == "sideways" else self._hanging
+        film = Detector(side=SIDE)
+        rays = projector.rays(stance, film)
+        shadow = rays.shadow()
+        seen = regions.visible_fields(shadow, film.pixel_mm)
+        _write_base(arrays, index, shadow, seen)
+        arrays["facts"][index] = (regions.cardiothoracic_ratio(seen), PROJECTIONS.index(kind))
+        arrays["poses"][index] = truth.describe(stance)
+        if part == "sideways":
+            arrays["boxes"][index] = np.nan
+            return
+        boxes = regions.boxes(shadow, seen)
+        arrays["boxes"][index] = [boxes.get(name, (np.nan,) * 4) for name in REGIONS]
+        chest = Chest(rays, projector, self._atlas)
+        chest.look(seen, shadow.structures[Structure.ABDOMEN])
+        body = truth.of_the_body(stance, arrays["boxes"][index], seen)
+        for place in range(SCENES):
+            scene = scenes.draw(rng, chest, theme) if place else scenes.Scene()
+            _write_scene(arrays, (index, place), scene, body)
+
+
+def make(folder: Path, part: str, count: int, maker: Maker) -> None:
+    """Make ``count`` bases of one part; a half-made part goes on where it stopped."""
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / f"{part}.json"
     begun = state.is_file()
@@ -74,57 +153,54 @@ def make(folder: Path, part: str, count: int, projector: Projector) -> None:
         name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r+")
         if begun
         else open_memmap(folder / f"{part}.{name}.npy", "w+", dtype, (count, *shape))
-        for name, (dtype, shape) in LAYOUT.items()
+        for name, (dtype, shape) in layout(part).items()
     }
     started = time.monotonic()
     for index in range(done, count):
-        _fill(arrays, index, part, projector)
+        maker.fill(arrays, index, part)
         if index % 20 == 19 or index == count - 1:  # noqa: PLR2004 - how often progress is kept
             state.write_text(json.dumps({"done": index + 1, "seed": SEEDS[part]}))
             pace = (time.monotonic() - started) / (index + 1 - done)
             print(f"{part}: {index + 1}/{count}, {pace:.2f} s each", flush=True)  # noqa: T201
 
 
-def _fill(
-    arrays: "dict[str, NDArray[np.generic]]", index: int, part: str, projector: Projector
-) -> None:
-    """Project one pose and write its row."""
-    rng = np.random.default_rng((SEEDS[part], index))
-    if part == "sideways":
-        kind = Projection.LATERAL if rng.random() < 0.75 else Projection.OBLIQUE  # noqa: PLR2004
-    else:
-        kind = Projection.AP if rng.random() < 0.5 else Projection.PA  # noqa: PLR2004
-    film = Detector(side=SIDE)
-    shadow = projector.project(pose.draw(rng, kind), film)
-    fields = regions.visible_fields(shadow, film.pixel_mm)
+def _write_base(arrays: "Arrays", index: int, shadow: "Shadow", seen: regions.Fields) -> None:
     lungs = shadow.structures[[Structure.RIGHT_LUNG, Structure.LEFT_LUNG]]
     arrays["maps"][index] = np.stack([shadow.soft, shadow.bone, *lungs]).astype(np.float16)
     arrays["fields"][index] = (
-        RIGHT_LUNG * fields.right_lung
-        + LEFT_LUNG * fields.left_lung
-        + HEART * fields.heart
-        + BODY * fields.body
+        RIGHT_LUNG * seen.right_lung
+        + LEFT_LUNG * seen.left_lung
+        + HEART * seen.heart
+        + BODY * seen.body
     )
-    boxes = {} if part == "sideways" else regions.boxes(shadow, fields)
-    missing = (np.nan,) * 4
-    arrays["boxes"][index] = [boxes.get(name, missing) for name in REGIONS]
-    arrays["facts"][index] = (regions.cardiothoracic_ratio(fields), PROJECTIONS.index(kind))
+
+
+def _write_scene(
+    arrays: "Arrays", at: tuple[int, int], scene: "Scene", body: truth.Answers
+) -> None:
+    shape = (SIDE, SIDE)
+    arrays["added"][at] = np.stack(scene.added(shape)).astype(np.float16)
+    arrays["planes"][at] = sum(
+        (scene.plane(name, shape).astype(np.uint8) << bit) for bit, name in enumerate(PLANES)
+    )
+    answers = truth.of_scene(scene, body, arrays["boxes"][at[0]])
+    for name in ("signs", "sides", "sizes", "reach", "touches"):
+        arrays[name][at] = getattr(answers, name)
 
 
 def main() -> None:
     """Make all parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--train", type=int, default=900)
+    parser.add_argument("--train", type=int, default=420)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--parts", default="valid,sideways,train,test")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    counts = {"train": chosen.train, "valid": 60, "sideways": 80, "test": 100}
-    ct = source.read(source.fetch(chosen.out / "source"))
-    armless = Projector(phantom.build(ct, arms=False))
-    frontal = Projector(phantom.build(ct))
-    for part, count in counts.items():
-        make(chosen.out, part, count, armless if part == "sideways" else frontal)
+    counts = {"train": chosen.train, "valid": 60, "sideways": 80, "test": 120}
+    maker = Maker(source.read(source.fetch(chosen.out / "source")))
+    for part in chosen.parts.split(","):
+        make(chosen.out, part, counts[part], maker)
 
 
 if __name__ == "__main__":
