@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicom import uids
 from dicom.errors import AssociationFailed
+from dicom.tls import ClientTls, TlsFiles, Wrapping, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,14 +49,20 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+_DEFAULT_TLS = ClientTls(TlsFiles())
 
 
 @dataclass(frozen=True, slots=True)
 class Requestor:
-    """Our side of an association: who we say we are, and how patient we are."""
+    """Our side of an association: who we say we are, how patient we are, what we show in TLS.
+
+    Without ``tls`` a node that wants it is met with the authorities of the operating system and
+    no certificate of our own.
+    """
 
     ae_title: str
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    tls: ClientTls = _DEFAULT_TLS
 
 
 @contextlib.contextmanager
@@ -68,12 +76,15 @@ def associated(
     Raises
     ------
     AssociationFailed
-        If the node is down, does not answer in time, or refuses the association as a whole.
+        If the node is down, does not answer in time, does not accept our certificate or shows one
+        that we do not accept, or refuses the association as a whole.
         That it accepts none of the contexts is no failure here.
+    CertificateUnusable
+        If the node wants TLS and a file of ours cannot be used.
     """
     ae = _TidyAE(ae_title=requestor.ae_title)
     try:
-        association = _request(ae, to, offers, requestor.timeouts)
+        association = _request(ae, to, offers, requestor)
         try:
             yield association
         except BaseException:
@@ -110,6 +121,15 @@ class _TidyAE(AE):
             self._sockets.append(wrapped.socket)
         return wrapped
 
+    def wrapping(self, context: ssl.SSLContext) -> Any:  # noqa: ANN401  (stands for a context)
+        """Return ``context`` for pynetdicom's use; the sockets it wraps are closed with ours."""
+        return Wrapping(context, self._sockets)
+
+    @property
+    def tls_fault(self) -> str:
+        """Why TLS failed, in words; empty when it did not."""
+        return next(filter(None, (getattr(one, "fault", "") for one in self._sockets)), "")
+
     def close_sockets(self) -> None:
         """Close every socket this entity opened; closing twice does nothing."""
         for one in self._sockets:
@@ -117,8 +137,10 @@ class _TidyAE(AE):
 
 
 def _request(
-    ae: _TidyAE, to: "PacsNode", offers: "Sequence[Offer]", timeouts: Timeouts
+    ae: _TidyAE, to: "PacsNode", offers: "Sequence[Offer]", requestor: Requestor
 ) -> "Association":
+    timeouts = requestor.timeouts
+    context = client_context(requestor.tls) if to.tls else None
     ae.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = uids.IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = timeouts.connect_s
@@ -134,11 +156,12 @@ def _request(
             ae_title=to.ae_title,
             max_pdu=MAXIMUM_PDU_BYTES,
             evt_handlers=handlers,
+            tls_args=None if context is None else (ae.wrapping(context), to.host),
         )
     except OSError as error:  # the host's name does not resolve, or no socket is left
         raise AssociationFailed(f"{to}: {type(error).__name__}") from error
     if not association.is_established and not _answered(association):
-        raise AssociationFailed(f"{to}: {_why(association)}")
+        raise AssociationFailed(f"{to}: {ae.tls_fault or _why(association)}")
     return association
 
 

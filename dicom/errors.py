@@ -11,6 +11,7 @@
     ├── SpoolUnavailable         the spool cannot take bytes: full, read-only, failing
     ├── IntakeUnavailable        the instance cannot be recorded now: the database is down
     ├── EncodingFailed           a result object could not be built
+    ├── CertificateUnusable      a file of TLS is missing, damaged, or does not fit the others
     └── DeliveryError
         ├── AssociationFailed    no association: down, refused, cut, timed out      (try again)
         ├── StoreRefused         a status that will not change by itself            (dead letter)
@@ -61,6 +62,10 @@ class IntakeUnavailable(DicomError):
 
 class EncodingFailed(DicomError):
     """A result object could not be built."""
+
+
+class CertificateUnusable(DicomError):
+    """A certificate, a key or the authorities cannot be used; the message names the file."""
 
 
 class DeliveryError(DicomError):

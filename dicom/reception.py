@@ -75,8 +75,8 @@ class Reception:
             (evt.EVT_ABORTED, self._on_aborted),
         ]
 
-    def connection_refused(self, address: str) -> None:
-        """Tell of a connection that was one too many; once a minute per address."""
+    def connection_refused(self, address: str, reason: str) -> None:
+        """Tell of a connection that did not get as far as a request; once a minute per address."""
         now = time.monotonic()
         with self._lock:
             if now - self._refused_at.get(address, -_SAME_REFUSAL_S) < _SAME_REFUSAL_S:
@@ -84,9 +84,7 @@ class Reception:
             # Only the last minute matters, so a flood from many addresses does not stay here.
             recent = {a: t for a, t in self._refused_at.items() if now - t < _SAME_REFUSAL_S}
             self._refused_at = {**recent, address: now}
-        self._tell(
-            NoticeKind.ASSOCIATION_REJECTED, Peer("", "", address), "too many connections at once"
-        )
+        self._tell(NoticeKind.ASSOCIATION_REJECTED, Peer("", "", address), reason)
 
     def _on_requested(self, event: "Event") -> None:
         assoc, peer = event.assoc, _peer(event.assoc)

@@ -18,6 +18,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +30,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
-from dicom import gate, quiet
+from dicom import gate, quiet, tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ class Plan:
     handlers: "list[EventHandlerType]"
     gate: gate.Gate
     incoming: "IncomingFolder"
-    refused: "Callable[[str], None]"
+    refused: "Callable[[str, str], None]"  # an address, and why it was refused
     socket_timeout_s: float = 60.0
     reuse_port: bool = False
     ssl_context: ssl.SSLContext | None = None
@@ -87,11 +88,17 @@ def check_version() -> None:
 class BoundedSocket(AssociationSocket):
     """Reads no PDU longer than was agreed, waits for none for ever, and reads in large pieces."""
 
-    def __init__(self, stock: AssociationSocket, timeout_s: float) -> None:
+    def __init__(
+        self,
+        stock: AssociationSocket,
+        timeout_s: float,
+        tls_failed: "Callable[[str], None]" = lambda _: None,
+    ) -> None:
         # Taking over what the stock socket has: making a second one would announce the
         # connection twice to the state machine.
         self.__dict__.update(stock.__dict__)
         self._timeout_s = timeout_s
+        self._tls_failed = tls_failed
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Return ``nr_bytes`` from the peer; fewer when it has closed the connection.
@@ -102,6 +109,8 @@ class BoundedSocket(AssociationSocket):
             If this is more than a PDU may have; the connection is then closed.
         TimeoutError
             If the bytes do not come in time, all together: a byte now and then does not help.
+        ssl.SSLError
+            If the handshake, which the first call waits for, fails.
         """
         if self.socket is None:
             raise ConnectionError("closed")
@@ -109,8 +118,13 @@ class BoundedSocket(AssociationSocket):
             self._refuse()
             raise ConnectionError("a PDU longer than agreed")
         buffer = bytearray(nr_bytes)
-        with memoryview(buffer) as view:
-            have = self._fill(self.socket, view)
+        try:
+            with memoryview(buffer) as view:
+                have = self._fill(self.socket, view)
+        except ssl.SSLError as error:
+            if not isinstance(error, ssl.SSLEOFError):  # one that only knocks is not worth a word
+                self._tls_failed(tls.words(error))
+            raise
         if have < nr_bytes:
             self._wake_up()
         del buffer[have:]
@@ -196,12 +210,15 @@ class _Handler(RequestHandler):
 
     def _create_association(self) -> "Association":
         assoc = super()._create_association()
+        plan, address = self.server.plan, gate.plain_address(self.client_address[0])
         assoc.dul.socket = BoundedSocket(
-            cast("AssociationSocket", assoc.dul.socket), self.server.plan.socket_timeout_s
+            cast("AssociationSocket", assoc.dul.socket),
+            plan.socket_timeout_s,
+            partial(plan.refused, address),
         )
         assoc.dul._run_loop_delay = _LOOP_DELAY_S  # noqa: SLF001 - no public name
         assoc.dimse = BoundedDimse(assoc)
-        self.server.plan.gate.connected(assoc, gate.plain_address(self.client_address[0]))
+        plan.gate.connected(assoc, address)
         return assoc
 
 
@@ -248,7 +265,7 @@ class BoundedServer(AssociationServer):
         address = gate.plain_address(client_address[0])
         if self.plan.gate.admits(address):
             return True
-        self.plan.refused(address)
+        self.plan.refused(address, "too many connections at once")
         return False
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's

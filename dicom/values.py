@@ -7,6 +7,7 @@ traceback can show them by accident.
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,14 +21,38 @@ Uid = NewType("Uid", str)
 
 @dataclass(frozen=True, slots=True)
 class PacsNode:
-    """A remote application entity; written ``AET@host:port``."""
+    """A remote application entity; written ``AET@host:port``.
+
+    ``tls``: it is spoken to through TLS (PS3.15 B.12). Its name is the same with and without: what
+    was sent before a site turned TLS on is still proven afterwards.
+    """
 
     ae_title: str
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebNode:
+    """A DICOMweb service (PS3.18); written as the URL that ``/studies`` is appended to.
+
+    ``token_file`` holds a bearer token; it is read when it is needed, so that it can be renewed.
+    """
+
+    url: str
+    token_file: str = ""
+
+    @property
+    def host(self) -> str:
+        """The host that the URL names."""
+        return urlsplit(self.url).hostname or ""
+
+    def __str__(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     dicom_errors.SpoolUnavailable: _retry("the spool cannot be used: disk full or failing"),
     dicom_errors.IntakeUnavailable: _retry("the instance could not be recorded"),
     dicom_errors.EncodingFailed: _fail("a result object could not be built"),
+    dicom_errors.CertificateUnusable: _retry("a file of TLS cannot be used: see carina check"),
     dicom_errors.DeliveryError: _fail("the results could not be delivered"),
     dicom_errors.AssociationFailed: _retry("no association with the archive"),
     dicom_errors.StoreRefused: _fail("the archive refused an object"),

@@ -1,99 +1,234 @@
-"""TLS at the listener: both sides show a certificate, and nobody's silence stops the others."""
+"""TLS at the listener: who shows what, old protocols, and nobody's silence stops the others."""
 
-import shutil
+import os
 import socket
 import ssl
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+import certificates
 import pytest
+from certificates import Authority
 from dicom_sender import Office, bare_connection, is_closed_by_peer, listening, pdu
+from film_builders import a_film
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from dicom import tls
+from dicom.notices import NoticeKind
+from dicom.tls import ClientCertificates, ClientTls, TlsFiles
+from scripts.installation import system_program
+
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
+    pytest.mark.skipif(not certificates.IS_INSTALLED, reason="openssl is not installed"),
 ]
 VERIFICATION = "1.2.840.10008.1.1"
 
 
-@dataclass(frozen=True)
-class Certificate:
-    certificate: Path
-    key: Path
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        context.load_verify_locations(self.certificate)
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    def client_context(self, *, anonymous: bool = False) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.certificate)
-        if not anonymous:
-            context.load_cert_chain(self.certificate, self.key)
-        return context
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ours"))
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    folder = tmp_path_factory.mktemp("tls")
-    made = Certificate(folder / "cert.pem", folder / "key.pem")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    names = "-subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    files = f"-out {made.certificate} -keyout {made.key}"
-    subprocess.run(f"{command} {names} {files}".split(), check=True, capture_output=True)
-    return made
+def ours(authority: Authority) -> TlsFiles:
+    return authority.sign("carina")
+
+
+@pytest.fixture(scope="module")
+def theirs(authority: Authority) -> TlsFiles:
+    return authority.sign("modality")
+
+
+def server(
+    files: TlsFiles, clients: ClientCertificates = ClientCertificates.REQUIRED
+) -> ssl.SSLContext:
+    return tls.server_context(files, clients)
 
 
 def associate(port: int, context: ssl.SSLContext | None) -> Association:
     ae = AE("MODALITY")
-    ae.acse_timeout = ae.connection_timeout = 5
+    ae.acse_timeout = ae.connection_timeout = 20
     ae.add_requested_context(VERIFICATION)
-    tls = None if context is None else (context, "localhost")
-    return ae.associate("127.0.0.1", port, ae_title="CARINA", tls_args=tls)
+    return ae.associate(
+        "127.0.0.1",
+        port,
+        ae_title="CARINA",
+        tls_args=None if context is None else (context, "localhost"),
+    )
 
 
-def test_both_sides_with_a_certificate_understand_each_other(
-    tmp_path: Path, certificate: Certificate
+def dcmtk(
+    program: str, port: int, *options: str, files: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(system_program(program), "-v", "-aec", "CARINA", "-to", "20", "-ta", "20"),
+            *(*options, "127.0.0.1", str(port), *files),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "TCP_NODELAY": "1"},
+    )
+
+
+def shown(files: TlsFiles) -> tuple[str, ...]:
+    return ("+tls", str(files.key), str(files.certificate), "+cf", str(files.authorities))
+
+
+def still_serves(port: int, files: TlsFiles) -> bool:
+    assoc = associate(port, tls.client_context(ClientTls(files)))
+    established = assoc.is_established
+    if established:
+        assoc.release()
+    return established
+
+
+@pytest.mark.parametrize("profile", ["+py", "+px"])
+def test_dcmtk_stores_a_film_with_its_certificate(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles, profile: str
 ) -> None:
-    with listening(tmp_path, Office(), ssl_context=certificate.server_context()) as listener:
-        assoc = associate(listener.port, certificate.client_context())
+    office = Office()
+    film = tmp_path / "film.dcm"
+    a_film("through-tls").save_as(film, enforce_file_format=True)
+    with listening(tmp_path, office, ssl_context=server(ours)) as listener:
+        answer = dcmtk("storescu", listener.port, *shown(theirs), profile, files=(str(film),))
+    assert answer.returncode == 0, answer.stderr
+    assert len(office.received) == 1
+
+
+def test_dcmtk_without_a_certificate_is_refused_where_one_is_required(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles
+) -> None:
+    office = Office()
+    with listening(tmp_path, office, ssl_context=server(ours)) as listener:
+        answer = dcmtk("echoscu", listener.port, "+tla", "+cf", str(ours.authorities))
+        assert answer.returncode != 0
+        told = office.wait_for(NoticeKind.ASSOCIATION_REJECTED)
+        assert "peer did not return a certificate" in told.reason
+        assert still_serves(listener.port, theirs)
+
+
+@pytest.mark.parametrize("clients", [ClientCertificates.OPTIONAL, ClientCertificates.NONE])
+def test_dcmtk_without_a_certificate_comes_in_where_none_is_required(
+    tmp_path: Path, ours: TlsFiles, clients: ClientCertificates
+) -> None:
+    with listening(tmp_path, Office(), ssl_context=server(ours, clients)) as listener:
+        answer = dcmtk("echoscu", listener.port, "+tla", "+cf", str(ours.authorities))
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_dcmtk_without_tls_is_turned_away_from_a_listener_with_tls(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles
+) -> None:
+    office = Office()
+    with listening(tmp_path, office, ssl_context=server(ours)) as listener:
+        assert dcmtk("echoscu", listener.port).returncode != 0
+        office.wait_for(NoticeKind.ASSOCIATION_REJECTED)
+        assert still_serves(listener.port, theirs)
+
+
+def test_the_certificate_of_a_stranger_is_refused(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles
+) -> None:
+    stranger = Authority(tmp_path / "other").sign("stranger")
+    office = Office()
+    with listening(tmp_path, office, ssl_context=server(ours)) as listener:
+        assert dcmtk("echoscu", listener.port, *shown(stranger), "-ic").returncode != 0
+        told = office.wait_for(NoticeKind.ASSOCIATION_REJECTED)
+        assert told.reason.startswith("certificate not accepted")
+        assert still_serves(listener.port, theirs)
+
+
+def test_an_expired_certificate_is_refused_and_named_as_such(
+    tmp_path: Path, authority: Authority, ours: TlsFiles
+) -> None:
+    office = Office()
+    with listening(tmp_path, office, ssl_context=server(ours)) as listener:
+        late = authority.sign("late", days=-1)
+        assert dcmtk("echoscu", listener.port, *shown(late)).returncode != 0
+        assert "expired" in office.wait_for(NoticeKind.ASSOCIATION_REJECTED).reason
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_that_are_still_allowed_are_spoken(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles, version: ssl.TLSVersion
+) -> None:
+    context = tls.client_context(ClientTls(theirs))
+    context.minimum_version = context.maximum_version = version
+    with listening(tmp_path, Office(), ssl_context=server(ours)) as listener:
+        assoc = associate(listener.port, context)
         assert assoc.is_established
         assert assoc.send_c_echo().Status == 0x0000
         assoc.release()
 
 
-def test_a_silent_connection_does_not_keep_the_others_waiting(
-    tmp_path: Path, certificate: Certificate
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("newest", "ciphers"),
+    [
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA256"),
+        (ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256"),
+    ],
+    ids=["TLS 1.1", "no authenticated encryption", "no forward secrecy"],
+)
+def test_what_bcp_195_forbids_is_not_negotiated(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles, newest: ssl.TLSVersion, ciphers: str
+) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers(ciphers)
+    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, newest
+    with listening(tmp_path, Office(), ssl_context=server(ours)) as listener:
+        with bare_connection(listener.port) as connection:
+            assert is_refused(connection, old)
+        assert still_serves(listener.port, theirs)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01\x02\x00\x01\x00"], ids=["mute", "half"])
+def test_one_that_never_finishes_its_greeting_is_closed_and_keeps_nobody_waiting(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles, beginning: bytes
 ) -> None:
     with (
-        listening(tmp_path, Office(), ssl_context=certificate.server_context()) as listener,
-        bare_connection(listener.port),
+        listening(
+            tmp_path, Office(), ssl_context=server(ours), acse_timeout_s=1.0, socket_timeout_s=1.0
+        ) as listener,
+        bare_connection(listener.port) as silent,
     ):
-        assoc = associate(listener.port, certificate.client_context())
-        assert assoc.is_established
-        assoc.release()
+        silent.sendall(beginning)
+        assert still_serves(listener.port, theirs)
+        assert is_closed_by_peer(silent, 20)
 
 
-def test_without_a_certificate_or_without_tls_nobody_comes_in(
-    tmp_path: Path, certificate: Certificate
+def test_one_that_shakes_hands_and_says_no_more_is_closed(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles
 ) -> None:
-    with listening(
-        tmp_path, Office(), ssl_context=certificate.server_context(), acse_timeout_s=1.0
-    ) as listener:
+    context = tls.client_context(ClientTls(theirs))
+    with (
+        listening(
+            tmp_path, Office(), ssl_context=server(ours), acse_timeout_s=1.0, socket_timeout_s=1.0
+        ) as listener,
+        bare_connection(listener.port) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as silent,
+    ):
+        assert is_closed_by_peer(silent, 20)
+
+
+def test_a_garbled_record_ends_only_its_own_connection(
+    tmp_path: Path, ours: TlsFiles, theirs: TlsFiles
+) -> None:
+    with listening(tmp_path, Office(), ssl_context=server(ours)) as listener:
+        with bare_connection(listener.port) as connection:
+            connection.sendall(b"\x16\x03\x03\xff\xff" + os.urandom(4096))
+            assert is_closed_by_peer(connection, 20)
         with bare_connection(listener.port) as plain:
             plain.sendall(pdu(0x01, bytes(200)))
-            assert is_closed_by_peer(plain, 5)
-        with bare_connection(listener.port) as connection:
-            assert is_refused(connection, certificate.client_context(anonymous=True))
-        assoc = associate(listener.port, certificate.client_context())
-        assert assoc.is_established
-        assoc.release()
+            assert is_closed_by_peer(plain, 20)
+        assert still_serves(listener.port, theirs)
 
 
 def is_refused(connection: socket.socket, context: ssl.SSLContext) -> bool:
