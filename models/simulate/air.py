@@ -35,7 +35,7 @@ def pneumothorax(
     gap = size_mm * rise ** float(rng.uniform(0.5, 1.1)) - wall
     air = np.clip(gap / 1.5 + 0.5, 0.0, 1.0).astype(np.float32)
     air[rise <= 0] = 0.0
-    lost = float(air.mean())
+    lost = float(air.sum()) / max(len(air), 1)
     old = chest.density[places]
     denser = (1.0 / max(1.0 - lost, 0.3)) ** float(rng.uniform(0.4, 0.9))
     lung = np.minimum(old * denser, np.maximum(old, WATER))
