@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.simulate.devices_stroke import smooth
-from models.simulate.where import from_voxels
+from models.simulate.where import SOURCE_SPACING_MM, from_voxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,8 +104,10 @@ def other_side(points: "NDArray[np.float64]") -> "NDArray[np.float64]":
 def shaken(
     rng: np.random.Generator, points: "NDArray[np.float64]", by_mm: float
 ) -> "NDArray[np.float64]":
-    """Move control points a little, so that no two patients' lines run alike."""
-    return points + rng.normal(0.0, by_mm, points.shape) / (2.5, 0.703125, 0.703125)
+    """Move control points a little, so that no two lines run alike; the tip stays where it is."""
+    moved = points + rng.normal(0.0, by_mm, points.shape) / SOURCE_SPACING_MM
+    moved[-1] = points[-1]
+    return np.asarray(moved, np.float64)
 
 
 def down_to(line: "NDArray[np.float64]", height_mm: float) -> "NDArray[np.float64]":

@@ -20,7 +20,7 @@ class Tip(StrEnum):
     RIGHT_MAIN_BRONCHUS = "right main bronchus"
     LEFT_MAIN_BRONCHUS = "left main bronchus"
     STOMACH = "stomach"
-    DUODENUM = "beyond the stomach"
+    DUODENUM = "duodenum"
     OESOPHAGUS = "oesophagus"
     APEX_OF_PLEURA = "pleural space, apex"
     BASE_OF_PLEURA = "pleural space, base"

@@ -54,6 +54,11 @@ TRAINING_TONES = (Tone.SIGMOID, Tone.GAMMA, Tone.WINDOW)
 TONE_SHARES = (0.66, 0.2, 0.14)
 
 
+def draw_tone(rng: np.random.Generator) -> Tone:
+    """Draw one of the families that training films have."""
+    return TRAINING_TONES[int(rng.choice(len(TRAINING_TONES), p=TONE_SHARES))]
+
+
 def expose(
     rng: np.random.Generator,
     soft: "NDArray[np.float32]",
@@ -72,8 +77,7 @@ def expose(
     inside = dense[body] if body.any() else dense.ravel()
     low, high = np.percentile(inside, [float(rng.uniform(0.5, 6)), float(rng.uniform(94, 99.9))])
     unit = np.clip((dense - low) / max(high - low, 1e-3), -0.4, 1.3)
-    chosen = tone or TRAINING_TONES[int(rng.choice(len(TRAINING_TONES), p=TONE_SHARES))]
-    return np.asarray(np.clip(CURVES[chosen](rng, unit), 0.0, 1.0), np.float32)
+    return np.asarray(np.clip(CURVES[tone or draw_tone(rng)](rng, unit), 0.0, 1.0), np.float32)
 
 
 def _sigmoid(rng: np.random.Generator, unit: "NDArray[np.float32]") -> "NDArray[np.float64]":

@@ -1,201 +1,212 @@
-"""Whole simulated films with their truth, for demonstrations, tests and load.
+"""A folder of simulated films with their truth, for demonstrations, tests and load.
 
-``simulate(n, seed, out, cache)`` writes PNG files and one ``truth.json``. Identical arguments give
-identical bytes on one machine with one version of the libraries.
+Film ``i`` of a seed is the same whatever the number of films: ``film_00007.png``, its truth in
+``film_00007.json``, its masks in ``film_00007.masks/``. Identical arguments give identical bytes on
+one machine with one version of the libraries.
+
+``python -m models.simulate.generate --cache DIR [--n 8] [--side 640]`` says where the time goes.
 """
 
+import argparse
+import cProfile
 import json
-from dataclasses import dataclass, field
+import pstats
+import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from models.simulate import film, flat_findings, phantom, pose, regions, source
-from models.simulate.phantom import Structure
+from models.simulate import attributes, sentences, wishes
 from models.simulate.pose import Projection
-from models.simulate.projector import Detector, Projector
-from models.vocabulary import AnatomicStructure, Observation, Side
+from models.simulate.studio import Studio, Taken
+from models.simulate.wishes import Kind
+from models.vocabulary import AnatomicStructure
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from models.simulate.projector import Shadow
+    from models.simulate.attributes import SignTruth
+    from models.simulate.regions import Box
 
-MARGINS_MM = (34.0, 36.0, 34.0, 52.0)  # plate around the lungs: right, top, left, bottom
-MAKERS = {
-    Observation.PLEURAL_EFFUSION: flat_findings.effusion,
-    Observation.LUNG_OPACITY: flat_findings.opacity,
-    Observation.MASS: flat_findings.mass,
-}
-SIZES_MM = {
-    Observation.PLEURAL_EFFUSION: (50.0, 110.0),
-    Observation.LUNG_OPACITY: (60.0, 110.0),
-    Observation.MASS: (30.0, 60.0),
-}
-NORMAL_HEART, LARGE_HEART = 0.92, 1.4  # relative size; gives ratios near 0.43 and 0.57
-LATERAL_SHARE = 0.1
+    Progress = Callable[[int, str], None]
+
+FORMAT = 2  # of the truth files
+FILM, WISH = 77, 5  # streams of random numbers: one must not move the other
+SUPINE_DEGREES = 45.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a film shall show. ``finding`` None means none; ``size_mm`` as its maker takes it."""
+class Order:
+    """What to make: ``n`` films of a ``seed``, ``side`` pixels before collimation."""
 
-    projection: Projection = Projection.PA
-    finding: Observation | None = None
-    side: Side = Side.RIGHT
-    size_mm: float = 0.0
-    heart: float = NORMAL_HEART
+    n: int = 1
+    seed: int = 0
+    kind: Kind = Kind.MIXED
+    side: int = 640
+    with_masks: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SimulatedFilm:
-    """A film ``(rows, columns)`` in 0..1, bright = dense, with its truth in film pixels.
+def films(studio: Studio, order: Order) -> "Iterator[tuple[str, Taken]]":
+    """Take the films of an order one by one, with their names."""
+    for number in range(order.n):
+        wish = wishes.draw(np.random.default_rng((order.seed, number, WISH)), order.kind)
+        yield f"film_{number:05d}", studio.take((order.seed, number, FILM), wish, side=order.side)
 
-    ``findings`` maps an observation to its box; an enlarged heart's box is the heart's.
+
+def simulate(
+    order: Order, out: Path, cache: Path, progress: "Progress | None" = None
+) -> list[Path]:
+    """Write the films of an order (8 bit, MONOCHROME2 sense) and their truth; returns the films.
+
+    ``progress`` is called with the number of films done and the name of the last.
     """
-
-    pixels: "NDArray[np.float32]"
-    wish: Wish
-    seed: int
-    pixel_mm: float
-    cardiothoracic_ratio: float
-    boxes: "dict[AnatomicStructure, tuple[float, float, float, float]]" = field(
-        default_factory=dict
-    )
-    findings: "dict[Observation, tuple[float, float, float, float]]" = field(default_factory=dict)
-
-    def truth(self) -> dict[str, Any]:
-        """Return the truth as plain JSON values; a lateral has no ratio."""
-        ratio = self.cardiothoracic_ratio
-        return {
-            "seed": self.seed,
-            "rows": self.pixels.shape[0],
-            "columns": self.pixels.shape[1],
-            "view": self.wish.projection.value,
-            "pixel_mm": round(self.pixel_mm, 4),
-            "cardiothoracic_ratio": None if np.isnan(ratio) else round(ratio, 4),
-            "findings": [
-                {"observation": o.value, "side": _side(o, self.wish), "box": _rounded(b)}
-                for o, b in self.findings.items()
-            ],
-            "boxes": {name.value: _rounded(box) for name, box in self.boxes.items()},
-        }
-
-
-class Studio:
-    """Makes films of one patient in endless shapes; preparing it takes about half a minute."""
-
-    def __init__(self, cache: "Path", *, every: int = 2) -> None:
-        ct = source.read(source.fetch(cache))
-        self._frontal = Projector(phantom.build(ct, every=every))
-        self._aside = Projector(phantom.build(ct, every=every, arms=False))
-
-    def film(self, seed: int, wish: Wish, *, side: int = 640, steps: int = 96) -> SimulatedFilm:
-        """Take one film; ``side`` is the detector's pixels per side before collimation."""
-        rng = np.random.default_rng((seed, 77))
-        detector = Detector(side=side, steps=steps)
-        stance = pose.draw(rng, wish.projection, heart=wish.heart)
-        lateral = wish.projection in {Projection.LATERAL, Projection.OBLIQUE}
-        shadow = (self._aside if lateral else self._frontal).project(stance, detector)
-        fields = regions.visible_fields(shadow, detector.pixel_mm)
-        added = self._finding(rng, shadow, fields, wish)
-        soft = shadow.soft + film.habitus(rng, shadow.soft.shape, detector.pixel_mm)
-        if added is not None:
-            soft = soft + added.added_mm
-        x0, y0, x1, y1 = _plate(fields, detector)
-        window = np.s_[y0:y1, x0:x1]
-        image = film.expose(rng, soft[window], shadow.bone[window], fields.body[window])
-        image = film.develop(rng, image)
-        boxes = {} if lateral else regions.boxes(shadow, fields)
-        visible = {name: cut for name, box in boxes.items() if (cut := _cut(box, x0, y0, x1, y1))}
-        ratio = float("nan") if lateral else regions.cardiothoracic_ratio(fields)
-        shown: dict[Observation, tuple[float, float, float, float]] = {}
-        if added is not None and (cut := _cut(_outline(added.mask), x0, y0, x1, y1)):
-            shown[added.observation] = cut
-        if wish.heart >= LARGE_HEART:
-            shown[Observation.ENLARGED_CARDIAC_SILHOUETTE] = visible[
-                AnatomicStructure.CARDIAC_SILHOUETTE
-            ]
-        return SimulatedFilm(image, wish, seed, detector.pixel_mm, ratio, visible, shown)
-
-    @staticmethod
-    def _finding(
-        rng: np.random.Generator, shadow: "Shadow", fields: regions.Fields, wish: Wish
-    ) -> flat_findings.FlatFinding | None:
-        if wish.finding not in MAKERS:
-            return None
-        lungs = flat_findings.Lungs(
-            shadow.structures[Structure.RIGHT_LUNG],
-            shadow.structures[Structure.LEFT_LUNG],
-            fields.right_lung,
-            fields.left_lung,
-            fields.pixel_mm,
-        )
-        return MAKERS[wish.finding](rng, lungs, wish.side, wish.size_mm)
-
-
-def draw_wish(rng: np.random.Generator) -> Wish:
-    """Draw what a film shall show: about a third nothing, now and then a lateral."""
-    if rng.random() < LATERAL_SHARE:
-        return Wish(Projection.LATERAL)
-    projection = Projection.AP if rng.random() < 0.5 else Projection.PA  # noqa: PLR2004
-    kinds = (None, *Observation)
-    kind = kinds[int(rng.choice(len(kinds), p=(0.32, 0.17, 0.17, 0.17, 0.17)))]
-    side = Side.RIGHT if rng.random() < 0.5 else Side.LEFT  # noqa: PLR2004
-    if kind is None or kind not in MAKERS:
-        return Wish(projection, kind, side, heart=NORMAL_HEART if kind is None else LARGE_HEART)
-    return Wish(projection, kind, side, float(rng.uniform(*SIZES_MM[kind])))
-
-
-def simulate(n: int, seed: int, out: "Path", cache: "Path", *, side: int = 640) -> list[str]:
-    """Write ``n`` films ``film_00000.png`` (8 bit) and ``truth.json`` to ``out``; their names."""
     out.mkdir(parents=True, exist_ok=True)
     studio = Studio(cache)
-    truths: dict[str, Any] = {}
-    for number in range(n):
-        wish = draw_wish(np.random.default_rng((seed, number, 5)))
-        made = studio.film(seed * 100_000 + number, wish, side=side)
-        name = f"film_{number:05d}.png"
-        Image.fromarray(np.round(made.pixels * 255).astype(np.uint8)).save(out / name)
-        truths[name] = made.truth()
-    (out / "truth.json").write_text(json.dumps(truths, indent=1) + "\n")
-    return list(truths)
+    written = []
+    for name, taken in films(studio, order):
+        written.append(write(taken, out / name, with_masks=order.with_masks))
+        if progress is not None:
+            progress(len(written), name)
+    return written
 
 
-def _plate(fields: regions.Fields, detector: Detector) -> tuple[int, int, int, int]:
-    """Lay the plate around the lungs: corners in detector pixels."""
-    x0, y0, x1, y1 = _outline(fields.right_lung | fields.left_lung)
-    right, top, left, bottom = (mm / detector.pixel_mm for mm in MARGINS_MM)
-    last = detector.side
-    return (max(int(x0 - right), 0), max(int(y0 - top), 0),
-            min(int(x1 + left), last), min(int(y1 + bottom), last))  # fmt: skip
+def write(taken: Taken, stem: Path, *, with_masks: bool = True) -> Path:
+    """Write one film beside its truth and masks; returns the picture's path."""
+    picture = stem.with_suffix(".png")
+    Image.fromarray(to_8_bit(taken.pixels)).save(picture)
+    facts = attributes.signs(taken)
+    told = truth(taken, facts)
+    if with_masks:
+        folder = stem.with_suffix(".masks")
+        folder.mkdir(exist_ok=True)
+        for kind, masks in _masks(taken, facts).items():
+            for name, mask in masks.items():
+                target = folder / f"{name.replace(' ', '-')}.png"
+                Image.fromarray(mask).save(target)  # one bit per pixel
+                told["masks"][kind][name] = f"{folder.name}/{target.name}"
+    stem.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return picture
 
 
-def _outline(mask: "NDArray[np.bool_]") -> tuple[float, float, float, float]:
-    """Return the box of a mask; all zero when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return 0.0, 0.0, 0.0, 0.0
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+def to_8_bit(pixels: "NDArray[np.float32]") -> "NDArray[np.uint8]":
+    """Round 0..1 to 0..255."""
+    return np.round(pixels * 255).astype(np.uint8)
 
 
-def _cut(
-    box: tuple[float, float, float, float], x0: int, y0: int, x1: int, y1: int
-) -> tuple[float, float, float, float] | None:
-    """Move a box to the plate's pixels and cut it there; None when too little is left."""
-    low_x, low_y = max(box[0], x0) - x0, max(box[1], y0) - y0
-    high_x, high_y = min(box[2], x1) - x0, min(box[3], y1) - y0
-    if high_x - low_x < 2 or high_y - low_y < 2:  # noqa: PLR2004 - px
-        return None
-    return low_x, low_y, high_x, high_y
+def truth(taken: Taken, facts: "tuple[SignTruth, ...]") -> dict[str, Any]:
+    """Return the truth of a film as plain JSON values; boxes are pixels of the film."""
+    ratio = taken.cardiothoracic_ratio
+    lateral = taken.wish.projection is Projection.LATERAL
+    lying = taken.stance.recline > SUPINE_DEGREES
+    return {
+        "format": FORMAT,
+        "kinds": [kind.value for kind in taken.wish.kinds],
+        "rows": taken.pixels.shape[0],
+        "columns": taken.pixels.shape[1],
+        "view": taken.wish.projection.value,
+        "view_position": view_position(taken),
+        "position": "supine" if lying else "erect",
+        "mirrored": False,
+        "tone": taken.tone.value,
+        "pixel_mm": round(taken.pixel_mm, 4),
+        "detector_pixel_mm": round(taken.detector_mm, 4),
+        "source_to_patient_mm": round(taken.stance.source_mm, 1),
+        "quality": {name.value: hit for name, hit in attributes.quality(taken).items()},
+        "cardiothoracic_ratio": None if np.isnan(ratio) else round(ratio, 4),
+        "regions": [] if lateral else [_region(taken, name, facts) for name in AnatomicStructure],
+        "signs": [_sign(fact) for fact in facts],
+        "devices": [_device(one) for one in taken.devices],
+        "report": {
+            "findings": sentences.findings(facts, taken.devices),
+            "impression": sentences.impression(facts, taken.devices) if facts else [],
+        },
+        "masks": {"regions": {}, "signs": {}},
+    }
 
 
-def _side(observation: Observation, wish: Wish) -> str | None:
-    return wish.side.value if observation in MAKERS else None
+def view_position(taken: Taken) -> str:
+    """Return View Position (0018,5101): PA, AP, or the side of the patient at the detector."""
+    if taken.wish.projection in {Projection.PA, Projection.AP}:
+        return taken.wish.projection.value
+    return "RL" if taken.stance.yaw > 0 else "LL"
 
 
-def _rounded(box: tuple[float, float, float, float]) -> list[float]:
+def _region(
+    taken: Taken, name: AnatomicStructure, facts: "tuple[SignTruth, ...]"
+) -> dict[str, Any]:
+    """Return one region: box (None off the film), attributes, sentence."""
+    box = taken.boxes.get(name)
+    here = [fact.sign.value for fact in facts if name in fact.regions]
+    return {
+        "name": name.value,
+        "box": None if box is None else _rounded(box),
+        "attributes": here if box is not None else [],
+        "sentence": None if box is None else sentences.of_region(name, facts),
+    }
+
+
+def _sign(fact: "SignTruth") -> dict[str, Any]:
+    return {
+        "sign": fact.sign.value,
+        "state": fact.state.value,
+        "sides": [side.value for side in fact.sides],
+        "severity": fact.severity,
+        "size": round(fact.size, 3),
+        "box": None if fact.box is None else _rounded(fact.box),
+        "regions": [name.value for name in fact.regions],
+    }
+
+
+def _device(one: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "sign": one.sign.value,
+        "kind": one.kind,
+        "side": None if one.side is None else one.side.value,
+        "tip": one.tip.value,
+        "misplaced": one.misplaced,
+        "tip_px": [round(value, 1) for value in one.tip_px],
+        "tip_above_carina_mm": round(one.tip_above_carina_mm, 1),
+    }
+
+
+def _masks(
+    taken: Taken, facts: "tuple[SignTruth, ...]"
+) -> "dict[str, dict[str, NDArray[np.bool_]]]":
+    """Return every mask that has a pixel, of regions and of signs."""
+    of_regions = {name.value: mask for name, mask in taken.masks.items() if mask.any()}
+    of_signs = {fact.sign.value: fact.mask for fact in facts if fact.mask is not None}
+    return {"regions": of_regions, "signs": of_signs}
+
+
+def _rounded(box: "Box") -> list[float]:
     return [round(value, 1) for value in box]
+
+
+def main() -> None:
+    """Take films without writing them and print the pace and the costliest functions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--n", type=int, default=8)
+    parser.add_argument("--side", type=int, default=640)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    studio = Studio(chosen.cache)
+    profile = cProfile.Profile()
+    started, ticks = time.monotonic(), time.process_time()
+    with profile:
+        for _ in films(studio, Order(chosen.n, side=chosen.side)):
+            pass
+    wall, cpu = time.monotonic() - started, time.process_time() - ticks
+    print(f"{chosen.n / wall:.2f} films/s by the clock, {chosen.n / cpu:.2f} per core")  # noqa: T201
+    pstats.Stats(profile).sort_stats("cumulative").print_stats("models/simulate|grid_sample", 24)
+
+
+if __name__ == "__main__":
+    main()
