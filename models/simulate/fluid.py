@@ -71,7 +71,7 @@ def edema(rng: np.random.Generator, chest: "Chest", strength: float) -> "Inserte
         depth = np.clip((high - chest.height_mm[places]) / max(high - low, 1.0), 0.0, 1.0)
         cloudy = 1.0 + 0.5 * chest.noise(rng, places, 12.0) + 0.35 * chest.noise(rng, places, 30.0)
         core = np.clip(chest.wall_mm[places] / 22.0, 0.25, 1.0)
-        share = strength * np.clip((wing + sink * depth**2 * 0.6) * cloudy, 0.0, 1.2) * core * 0.6
+        share = strength * np.clip((wing + sink * depth**2 * 0.6) * cloudy, 0.0, 1.2) * core * 0.8
         lines = _septa(rng, chest, side) * strength
         share = np.clip(share + lines, 0.0, 0.95).astype(np.float32)
         added += chest.blend(places, share, WATER)

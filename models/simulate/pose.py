@@ -69,7 +69,7 @@ def draw(
     supine = projection is Projection.AP
     turn = {Projection.LATERAL: 90.0, Projection.OBLIQUE: float(rng.uniform(30, 65))}
     aside = turn.get(projection, 0.0) * float(rng.choice((-1.0, 1.0)))
-    depth_of_breath = float(rng.normal(-8.0 if not supine else 10.0, 13.0))
+    depth_of_breath = float(rng.normal(-12.0 if not supine else 2.0, 13.0))
     size = float(rng.uniform(0.86, 1.10))
     low, high = (0.80, 1.04) if rng.random() < 0.62 else (1.04, 1.55)  # noqa: PLR2004
     drawn_heart = float(rng.uniform(low, high))
@@ -85,9 +85,9 @@ def draw(
         roll=float(rng.normal(0, 3.0)),
         shift_mm=(float(rng.normal(0, 12)), float(rng.normal(0, 15))),
         stretch=(
-            size * float(rng.uniform(0.92, 1.12)),
+            size * float(rng.uniform(0.87, 1.09)),
             size * float(rng.uniform(0.88, 1.12)),
-            size * float(rng.uniform(0.88, 1.08)),
+            size * float(rng.uniform(0.92, 1.15)),
         ),
         heart=drawn_heart if heart is None else heart,
         domes_mm=(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.simulate.findings import Inserted
     from models.simulate.tissue import Chest, Places
 
-ADDED_MM = 4.0  # mm of water from which a mass or nodule counts as drawn
+ADDED_MM = 5.0  # mm of water from which a mass or nodule counts as drawn
 AIRWAY = 0.10  # lung less dense than this is the air of a bronchus
 
 

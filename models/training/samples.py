@@ -8,8 +8,7 @@ import numpy as np
 from models.anatomy.heads import MASK_SIDE, MASKS, SIGNS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
-from models.simulate import clutter, film
-from models.training import truth
+from models.simulate import clutter, film, truth
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
 from models.training.windows import PIXEL_MM, Window, around_lungs, beside
 from models.vocabulary import Observation, Sign
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 NOTHING_SHARE = 0.25  # of films show an empty scene
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them the label is open
+BONE_GAIN = (1.0, 2.2)  # the CT's thick slices blur ribs, which real films show sharper
 TURNED_FROM, SHALLOW_FROM, CUT_FROM = 7.0, 14.0, 0.03  # degrees; mm of raised domes; share of lung
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
 SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
@@ -185,6 +185,7 @@ class Simulator:
     ) -> Sample:  # fmt: skip
         """Turn path integrals into the film of the sample."""
         maps[0] += film.habitus(rng, body.shape, PIXEL_MM)
+        maps[1] *= float(rng.uniform(*BONE_GAIN))
         worn = clutter.external(rng, body.shape, PIXEL_MM)
         columns, rows = window.size
         top, left = (INPUT_SIDE - rows) // 2, (INPUT_SIDE - columns) // 2
