@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
-from models.simulate import atlas, phantom, pose, regions, scenes, source
+from models.simulate import atlas, phantom, pose, regions, scenes, source, truth
 from models.simulate.phantom import Structure
 from models.simulate.pose import Projection
 from models.simulate.projector import Detector, Projector
 from models.simulate.tissue import Chest
-from models.training import truth
 from models.vocabulary import AnatomicStructure, MaskName, Sign
 
 if TYPE_CHECKING:

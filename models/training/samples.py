@@ -11,7 +11,7 @@ from models.anatomy.preparation import equalise
 from models.simulate import clutter, film, truth
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
 from models.training.windows import PIXEL_MM, Window, around_lungs, beside
-from models.vocabulary import Observation, Sign
+from models.vocabulary import MaskName, Observation, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,7 @@ NOTHING_SHARE = 0.25  # of films show an empty scene
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them the label is open
 BONE_GAIN = (1.0, 2.2)  # the CT's thick slices blur ribs, which real films show sharper
 TURNED_FROM, SHALLOW_FROM, CUT_FROM = 7.0, 14.0, 0.03  # degrees; mm of raised domes; share of lung
+LINE_SHARE = 0.4  # of a mask's cell that a line has to cover to be wholly there
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
 SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
 VIEW_PA, VIEW_AP, VIEW_LATERAL, VIEW_UNKNOWN = 0, 1, 2, -1
@@ -114,6 +115,8 @@ class Simulator:
             masks=np.stack([window.cut(plane, MASK_SIDE) for plane in (*fields, *drawn)]),
             masks_known=np.ones(len(MASKS), np.float32),
         )  # fmt: skip
+        lines = MASKS.index(MaskName.DEVICE)  # thinner than a cell of the mask's grid
+        sample.masks[lines] = np.minimum(sample.masks[lines] / LINE_SHARE, 1.0)
         self._answer(sample, (index, scene), window)
         self._judge(sample, index, window.outside(np.asarray(fields[0] | fields[1])))
         if float(seen.mean()) < 0.55:  # noqa: PLR2004 - too much of the chest is off the plate

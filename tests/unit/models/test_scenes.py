@@ -8,10 +8,10 @@ from toy_chest import DETECTOR, build, chest
 
 pytest.importorskip("torch")
 
-from models.simulate import pose, regions, scenes
+from models.simulate import pose, regions, scenes, truth
 from models.simulate.findings import Inserted
 from models.simulate.pose import Pose, Projection
-from models.training import cache, samples, truth, windows
+from models.training import cache, samples, windows
 from models.vocabulary import AnatomicStructure as A
 from models.vocabulary import MaskName, Observation, Side, Sign
 
