@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Numbers: TypeAlias = NDArray[Any]
 
 DRAWS = 500
 SMALLEST = 5  # fewer positives or negatives than this give no figure
+SMALLEST_SLOPE, PLATT_STEPS = 0.02, 60
 
 
 def overlaps(first: Numbers, second: Numbers) -> Numbers:
@@ -89,3 +90,68 @@ def _groups(people: "Sequence[str]") -> list[Numbers]:
     for row, person in enumerate(people):
         rows.setdefault(person, []).append(row)
     return [np.asarray(group) for group in rows.values()]
+
+
+def interval(
+    statistic: "Callable[[Numbers], float]", people: "Sequence[str]", draws: int = DRAWS
+) -> tuple[float, float] | None:
+    """95 % interval of a statistic of row numbers, drawing patients; None for a single patient."""
+    groups = _groups(people)
+    if len(groups) < 2:  # noqa: PLR2004
+        return None
+    rng = np.random.default_rng(0)
+    found = [
+        statistic(np.concatenate([groups[i] for i in draw]))
+        for draw in rng.integers(len(groups), size=(draws, len(groups)))
+    ]
+    if not np.isfinite(found).any():
+        return None
+    low, high = np.nanquantile(found, (0.025, 0.975))
+    return round(float(low), 4), round(float(high), 4)
+
+
+def roc(labels: Numbers, scores: Numbers) -> tuple[Numbers, Numbers]:
+    """Return false and true positive rates over all limits, from (0, 0) to (1, 1)."""
+    labels = np.asarray(labels)[np.argsort(-np.asarray(scores), kind="stable")] > 0.5  # noqa: PLR2004
+    true = np.cumsum(labels) / max(int(labels.sum()), 1)
+    false = np.cumsum(~labels) / max(int((~labels).sum()), 1)
+    return np.concatenate([[0.0], false]), np.concatenate([[0.0], true])
+
+
+def reliability(labels: Numbers, chances: Numbers, bins: int = 10) -> Numbers:
+    """Return per bin of equal width: mean chance, share that is true, count ``(bins, 3)``."""
+    places = np.minimum((np.asarray(chances) * bins).astype(int), bins - 1)
+    rows = np.zeros((bins, 3))
+    for number in range(bins):
+        inside = places == number
+        if inside.any():
+            rows[number] = chances[inside].mean(), np.mean(labels[inside]), inside.sum()
+    return rows
+
+
+def calibration_error(labels: Numbers, chances: Numbers, bins: int = 10) -> float:
+    """Return the expected calibration error: mean gap over the bins, weighted by their counts."""
+    rows = reliability(labels, chances, bins)
+    return float(np.sum(np.abs(rows[:, 0] - rows[:, 1]) * rows[:, 2]) / max(rows[:, 2].sum(), 1))
+
+
+def platt(labels: Numbers, logits: Numbers) -> tuple[float, float]:
+    """Slope and offset that make chances of logits, by Newton's steps with Platt's soft targets.
+
+    The slope never falls below SMALLEST_SLOPE: calibrating may flatten an order, not reverse it.
+    """
+    labels = np.asarray(labels) > 0.5  # noqa: PLR2004
+    yes, no = int(labels.sum()), int((~labels).sum())
+    goal = np.where(labels, (yes + 1) / (yes + 2), 1 / (no + 2))
+    given = np.stack([np.asarray(logits, np.float64), np.ones(len(logits))], 1)
+    found = np.asarray((1.0, 0.0))
+    for _ in range(PLATT_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(given @ found, -30, 30)))
+        slope = given.T @ (chance - goal) + np.asarray((1e-3, 0)) * found
+        bend = (given * (chance * (1 - chance))[:, None]).T @ given + 1e-3 * np.eye(2)
+        found = found - np.clip(np.linalg.solve(bend, slope), -1, 1)
+    if found[0] < SMALLEST_SLOPE:
+        rate = float(goal.mean())
+        middle = SMALLEST_SLOPE * float(np.mean(logits))
+        return SMALLEST_SLOPE, float(np.log(rate / (1 - rate))) - middle
+    return float(found[0]), float(found[1])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SPLIT_FILE = Path(__file__).parent / "split.json"
 PARTS = {"train": 60, "valid": 15, "test": 25}  # percent of patients
 SHORT_SIDE = 288  # films are kept this large, longer side
+CORNERS = ("x1", "y1", "x2", "y2")
 NOISY = {
     Observation.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
     Observation.PLEURAL_EFFUSION: {"Effusion"},
@@ -160,3 +161,15 @@ def _small(path: Path, cache: Path) -> "NDArray[np.uint8]":
         pixels = np.asarray(Image.open(path).convert("L"), np.float32)
         Image.fromarray(np.round(shrink(pixels, SHORT_SIDE)).astype(np.uint8)).save(kept)
     return np.asarray(Image.open(kept))
+
+
+def pneumonia_boxes(root: Path) -> "dict[str, NDArray[np.float32]]":
+    """Return NIH's pneumonia boxes by film, corners in 0..1; drawn by a radiologist."""
+    found = {}
+    with (root / "annotations.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["region"] == "pneumonia":
+                sizes = (float(row["width"]), float(row["height"])) * 2
+                corners = [float(row[k]) / s for k, s in zip(CORNERS, sizes, strict=True)]
+                found[row["filename"]] = np.asarray(corners, np.float32)
+    return found

@@ -1,0 +1,160 @@
+"""Row 8: text-mined labels within AP and within PA, pneumonia boxes by pointing, false alarms."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, SIGNS
+from models.evaluation.rows import Findings, Reach, Row, counted, mean, of_rows, rounded
+from models.training import measures
+from models.vocabulary import MaskName, Observation, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from models.evaluation.real_rows import RealFilms
+    from models.training.measures import Numbers
+    from models.training.real import RealFilm
+
+GROUP = "real, noisy labels"
+POINT_GROUP = "real, pneumonia boxes of NIH"
+FEWEST = 8
+HALF_GREY = 128
+REACHES = {
+    Observation.PLEURAL_EFFUSION: Reach(0.75),
+    Observation.LUNG_OPACITY: Reach(0.70),
+}
+EXTRA = (Sign.PULMONARY_EDEMA, Sign.PNEUMOTHORAX, Sign.MASS, Sign.NODULE, Sign.CONSOLIDATION,
+         Sign.ATELECTASIS)  # fmt: skip
+
+
+def labels(given: "RealFilms", limits: "Numbers") -> Findings:
+    """Return agreement with the labels within each view, the baselines, and false alarms.
+
+    ``limits`` are the four probabilities from which a finding is PRESENT.
+    """
+    told = [i for i, film in enumerate(given.films) if film.labelled]
+    some = given.take(told, given.name)
+    found = Findings()
+    for place, observation in enumerate(OBSERVATIONS):
+        truth = np.asarray([film.truth()[place] for film in some.films])
+        for view in ("AP", "PA"):
+            reach = REACHES.get(observation)
+            scores = some.seen.findings[:, place]
+            found.rows.append(_within(some, view, (observation.value, truth, scores), reach))
+        found.tables.setdefault("label_baselines", {})[observation.value] = _baselines(some, truth)
+    for sign in EXTRA:
+        place = SIGNS.index(sign)
+        truth = np.asarray([film.signs()[0][place] for film in some.films])
+        for view in ("AP", "PA"):
+            told_of = (f"{sign.value} (sign)", truth, some.seen.signs[:, place])
+            row = _within(some, view, told_of, None)
+            if row.value is not None:
+                found.rows.append(row)
+    found.rows += [_alarms(some, limits, view) for view in (None, "AP", "PA")]
+    return found
+
+
+def pointing(given: "RealFilms", boxes: "Mapping[str, Numbers]", trained: set[str]) -> Findings:
+    """Return whether the peak of the opacity mask lies in the radiologist's box.
+
+    ``boxes`` maps film names to corners in 0..1; ``trained`` names films of training patients.
+    """
+    rows = [i for i, film in enumerate(given.films) if film.name in boxes]
+    if not rows:
+        return Findings([Row(POINT_GROUP, "pointing", None, note="no film with such a box")])
+    some = given.take(rows, given.name)
+    hits, chance = [], []
+    for place, film in enumerate(some.films):
+        box = boxes[film.name]
+        planes = some.seen.masks[place]
+        x, y = _peak(planes[MASKS.index(MaskName.LUNG_OPACITY)], film)
+        hits.append(bool(box[0] <= x <= box[2] and box[1] <= y <= box[3]))
+        chance.append(_share(planes, film, box))
+    known = sum(film.name in trained for film in some.films)
+    note = f"{known} of them of patients trained on (labels, not these boxes)"
+    values = np.asarray(hits, float)
+    row = Row(POINT_GROUP, f"peak of the opacity mask in the box: {given.name}", mean(values), None,
+              measures.interval(of_rows(values), some.people), counted(some.people),
+              f"{mean(chance):.3f} by chance (share of the lungs)", note)  # fmt: skip
+    return Findings([row])
+
+
+def _within(
+    given: "RealFilms", view: str, told: "tuple[str, Numbers, Numbers]", reach: Reach | None
+) -> Row:
+    """Return AUROC within one view, beside that of age alone within it."""
+    name, truth, scores = told
+    rows = np.flatnonzero([film.view == view for film in given.films])
+    yes = truth[rows] > 0.5  # noqa: PLR2004
+    measure, cases = f"AUROC {name}, within {view}", f"{yes.sum()} with, {(~yes).sum()} without"
+    if min(yes.sum(), (~yes).sum()) < FEWEST or not np.isfinite(scores[rows]).all():
+        return Row(GROUP, measure, None, reach, cases=cases, note="too few films, or no such head")
+    people = [given.people[row] for row in rows]
+    interval = measures.interval(lambda d: measures.auroc(yes[d], scores[rows][d]), people)
+    age = _age_auroc([given.films[int(row)] for row in rows], yes)
+    value, words = measures.auroc(yes, scores[rows]), "text-mined, noisy: agreement, not accuracy"
+    return Row(GROUP, measure, value, reach, interval, cases,
+               f"view only 0.5, age only {age:.3f}", words)  # fmt: skip
+
+
+def _baselines(given: "RealFilms", truth: "Numbers") -> dict[str, float | None]:
+    """Return what view alone and age alone get over both views."""
+    view = np.asarray([film.view == "AP" for film in given.films], float)
+    alone = measures.auroc(truth, view)
+    age = _age_auroc(given.films, truth > 0.5)  # noqa: PLR2004
+    return {
+        "view_only_both_views": rounded(max(alone, 1 - alone)),
+        "age_only_both_views": rounded(age),
+    }
+
+
+def _age_auroc(films: "Sequence[RealFilm]", yes: "Numbers") -> float:
+    """Return AUROC of age alone, in the better direction; films without an age are left out."""
+    ages = np.asarray([np.nan if f.age is None else f.age for f in films], float)
+    known = np.isfinite(ages)
+    value = measures.auroc(yes[known], ages[known])
+    return max(value, 1 - value)
+
+
+def _alarms(given: "RealFilms", limits: "Numbers", view: str | None) -> Row:
+    """Return the share of films labelled No Finding on which anything is called present."""
+    rows = [
+        i for i, film in enumerate(given.films)
+        if film.labels == {"No Finding"} and view in (None, film.view)
+    ]  # fmt: skip
+    measure = f"No-Finding films called abnormal{f', {view}' if view else ''}"
+    if not rows:
+        return Row(GROUP, measure, None, Reach(most=0.20), note="no such film")
+    called = given.seen.states(limits)[rows].any(axis=1).astype(float)
+    people = [given.people[row] for row in rows]
+    note = "No Finding is often not normal; PRESENT of any of the four a report may state"
+    return Row(GROUP, measure, mean(called), Reach(most=0.20),
+               measures.interval(of_rows(called), people), counted(people), note=note)  # fmt: skip
+
+
+def _frame(film: "RealFilm") -> tuple[float, float, float]:
+    """Return left, top and scale of a film in the mask square, px of that square per film px."""
+    rows, columns = film.pixels.shape
+    scale = MASK_SIDE / max(rows, columns)
+    return (MASK_SIDE - columns * scale) / 2, (MASK_SIDE - rows * scale) / 2, scale
+
+
+def _peak(plane: "Numbers", film: "RealFilm") -> tuple[float, float]:
+    """Return where a mask is strongest, in 0..1 of the film."""
+    y, x = np.unravel_index(int(np.argmax(plane)), plane.shape)
+    left, top, scale = _frame(film)
+    rows, columns = film.pixels.shape
+    return (float(x) + 0.5 - left) / (columns * scale), (float(y) + 0.5 - top) / (rows * scale)
+
+
+def _share(planes: "Numbers", film: "RealFilm", box: "Numbers") -> float:
+    """Return the box's share of the lungs as the eye outlines them: what blind pointing gets."""
+    lungs = planes[[MASKS.index(m) for m in (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG)]].max(axis=0)
+    left, top, scale = _frame(film)
+    rows, columns = film.pixels.shape
+    x = (np.arange(MASK_SIDE) + 0.5 - left) / (columns * scale)
+    y = (np.arange(MASK_SIDE) + 0.5 - top) / (rows * scale)
+    inside = ((y >= box[1]) & (y <= box[3]))[:, None] & ((x >= box[0]) & (x <= box[2]))[None, :]
+    area = lungs >= HALF_GREY
+    return float((area & inside).sum() / max(area.sum(), 1))

@@ -1,0 +1,96 @@
+"""Rules by which limits are chosen on validation films; each is a plain function of scores."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from models.training.measures import Numbers
+
+FALSE_PRESENT_PLAIN, FALSE_PRESENT_OTHER, FALSE_PRESENT_REAL = 0.02, 0.10, 0.05
+FALSE_SIGN_PLAIN, FALSE_SIGN_REAL = 0.01, 0.03  # there are twenty of them
+MISSED_AS_ABSENT = 0.08  # share of simulated findings that may be called absent
+HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
+FEWEST = 8  # positives below which a sign can neither be called nor excluded
+FALSE_REFUSALS = 0.01
+SURE_RIGHT, SURE_COVERAGE = 0.995, 0.97
+DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
+
+
+def of_finding(
+    scores: "Numbers", labels: "Numbers", plain: "Numbers", calm: "Numbers"
+) -> list[float]:
+    """Choose ``[absent_below, present_from]`` for one observation.
+
+    ``scores`` and ``labels`` are of simulated films; ``plain`` marks those without any finding in
+    the lungs, on which a false alarm is worst: one finding taken for another still sends a reader
+    to the right place. ``calm`` are scores of real films labelled *No Finding* (which is often not
+    normal, so this errs on the side of silence).
+    """
+    present = max(
+        _quantile(scores[plain & (labels < 0.5)], 1 - FALSE_PRESENT_PLAIN),  # noqa: PLR2004
+        _quantile(scores[labels < 0.5], 1 - FALSE_PRESENT_OTHER),  # noqa: PLR2004
+        _quantile(calm, 1 - FALSE_PRESENT_REAL),
+    )
+    return _pair(scores[labels > 0.5], present)  # noqa: PLR2004
+
+
+def of_sign(scores: "Numbers", labels: "Numbers", plain: "Numbers", calm: "Numbers") -> list[float]:
+    """Choose the limits of one sign; ``calm`` is empty for what calm films may well show."""
+    if (labels > 0.5).sum() < FEWEST:  # noqa: PLR2004
+        return [0.0, HIGHEST]
+    present = max(
+        _quantile(scores[plain & (labels < 0.5)], 1 - FALSE_SIGN_PLAIN),  # noqa: PLR2004
+        _quantile(scores[labels < 0.5], 1 - FALSE_PRESENT_OTHER),  # noqa: PLR2004
+        _quantile(calm, 1 - FALSE_SIGN_REAL),
+    )
+    return _pair(scores[labels > 0.5], present)  # noqa: PLR2004
+
+
+def of_quality(scores: "Numbers", labels: "Numbers") -> list[float]:
+    """Choose the limits of one quality: a twentieth of good films may be called bad."""
+    if (labels > 0.5).sum() < FEWEST:  # noqa: PLR2004
+        return [0.0, HIGHEST]
+    return _pair(scores[labels > 0.5], _quantile(scores[labels < 0.5], 0.95))  # noqa: PLR2004
+
+
+def of_sides(evidence: "Numbers", mirrored: "Numbers", real: "Numbers") -> dict[str, float]:
+    """Choose the least evidence for a side to be stated, and to overrule a declared orientation.
+
+    ``evidence`` (log odds for mirrored) and truth of simulated films; ``real`` is the evidence on
+    real films, which are shown the usual way but for very few. The limit is the lowest at which
+    nearly all are right, and never so high that more than a few films are left without sides.
+    """
+    right = np.sign(evidence) == np.where(mirrored, 1.0, -1.0)
+    size = np.abs(evidence)
+    order = np.argsort(size)
+    # Share that is right among films with at least this much evidence.
+    share = np.cumsum(right[order][::-1])[::-1] / np.arange(len(order), 0, -1)
+    good = np.flatnonzero(share >= SURE_RIGHT)
+    least = float(size[order][good[0]]) if len(good) and good[0] > 0 else 0.0
+    most = min(_quantile(np.abs(real), 1 - SURE_COVERAGE), _quantile(size, 1 - SURE_COVERAGE))
+    declared = max(DECLARED_LEAST, _quantile(real, 0.995))
+    return {"sides_sure": round(min(least, most), 4), "sides_declared": round(declared, 4)}
+
+
+def of_scope(margins: "Numbers", spreads: "Numbers") -> dict[str, float]:
+    """Choose the operating point of the scope head on real films that must be accepted."""
+    limit = float(np.quantile(spreads, 0.995))
+    margin = float(np.quantile(margins, FALSE_REFUSALS))
+    return {
+        # Halfway between certain strangers (about -6) and the doubtful end of real chests.
+        "scope_margin": round(min(margin - 0.2, 1.5), 4),
+        "spread_limit": round(limit, 5),
+        "spread_slope": round(12.0 / limit, 3),
+    }
+
+
+def _pair(found: "Numbers", present: float) -> list[float]:
+    absent = min(float(np.quantile(found, MISSED_AS_ABSENT)), present)
+    # A head that separates well leaves room for doubt between its two limits.
+    present = max(present, min(0.5, float(np.quantile(found, 0.1))))
+    return [round(min(absent, LOWEST_CERTAIN), 4), round(min(present, HIGHEST), 4)]
+
+
+def _quantile(values: "Numbers", share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else 0.0

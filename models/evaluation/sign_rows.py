@@ -1,0 +1,253 @@
+"""Row 3: signs, their places, masks, retrieval and calibration on simulated films."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.anatomy import retrieval
+from models.anatomy.heads import MASKS, REGIONS, SIGNS
+from models.evaluation.exams import ABSENT, PRESENT
+from models.evaluation.rows import Findings, Reach, Row, counted, mean, of_rows, rounded
+from models.training import measures
+from models.vocabulary import MaskName, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.evaluation.exams import Exam
+    from models.evaluation.looking import Looked
+    from models.training.measures import Numbers
+
+GROUP = "simulated findings"
+FEWEST = 8  # positives, and negatives, below which no AUROC is given
+HIGH, FAIR = Reach(0.90), Reach(0.75)
+ASKED: tuple[tuple[str, Sign, float, Reach], ...] = (
+    ("pleural effusion", Sign.PLEURAL_EFFUSION, 0.0, HIGH),
+    ("pneumothorax > 2 cm", Sign.PNEUMOTHORAX, 20.0, HIGH),
+    ("mass > 3 cm", Sign.MASS, 30.0, HIGH),
+    ("cardiomegaly", Sign.ENLARGED_CARDIAC_SILHOUETTE, 0.0, HIGH),
+    ("endotracheal tube", Sign.ENDOTRACHEAL_TUBE, 0.0, HIGH),
+    ("enteric tube", Sign.ENTERIC_TUBE, 0.0, HIGH),
+    ("chest tube", Sign.CHEST_TUBE, 0.0, HIGH),
+    ("nodule", Sign.NODULE, 0.0, FAIR),
+    ("rib fracture", Sign.RIB_FRACTURE, 0.0, FAIR),
+    ("clavicle fracture", Sign.CLAVICLE_FRACTURE, 0.0, FAIR),
+    ("interstitial pattern", Sign.INTERSTITIAL_PATTERN, 0.0, FAIR),
+)
+FINDING_MASKS = (MaskName.PLEURAL_EFFUSION, MaskName.LUNG_OPACITY, MaskName.MASS,
+                 MaskName.PNEUMOTHORAX, MaskName.DEVICE)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signs:
+    """Truth and answers of ``n`` films, ``(n, 20)`` each; truth 1, 0 or -1 (open)."""
+
+    truth: "Numbers"
+    logits: "Numbers"
+    sizes: "Numbers"
+    contrast: "Numbers"
+    people: "Sequence[str]"
+
+    def rows(self, sign: Sign, more_than_mm: float = 0.0) -> "Numbers":
+        """Return films on which the sign is known, without positives up to a size."""
+        place = SIGNS.index(sign)
+        truth = self.truth[:, place]
+        large = self.sizes[:, place] > more_than_mm
+        return np.flatnonzero(
+            (truth == ABSENT) | ((truth == PRESENT) & (large | (not more_than_mm)))
+        )
+
+    def auroc(self, sign: Sign, rows: "Numbers") -> float:
+        """Return the AUROC on some rows; NaN with too few of either kind."""
+        place = SIGNS.index(sign)
+        labels = self.truth[rows, place] == PRESENT
+        if min(labels.sum(), (~labels).sum()) < FEWEST:
+            return float("nan")
+        return measures.auroc(labels, self.logits[rows, place])
+
+
+def gather(exams: "Sequence[Exam]", seen: "Looked") -> Signs:
+    """Put truth and answers side by side."""
+    return Signs(
+        np.stack([e.signs for e in exams]), seen.signs, np.stack([e.sizes for e in exams]),
+        np.stack([e.contrast for e in exams]), [e.patient for e in exams],
+    )  # fmt: skip
+
+
+def aurocs(signs: Signs) -> Findings:
+    """Return the rows of the issue's table, the worst sign, strata, and ROC curves."""
+    found = Findings([_row(signs, *asked) for asked in ASKED])
+    each = {sign: signs.auroc(sign, signs.rows(sign)) for sign in Sign}
+    known = {sign: value for sign, value in each.items() if np.isfinite(value)}
+    if known:
+        worst = min(known, key=lambda sign: known[sign])
+        note = f"{worst.value}; {len(known)} of {len(each)} signs had enough films"
+        found.rows.append(
+            Row(GROUP, "AUROC of the worst sign", known[worst], FAIR, None,
+                counted(signs.people, "bases"), "0.5 by chance", note)
+        )  # fmt: skip
+        found.rows.append(Row(GROUP, "AUROC, mean over signs", mean(list(known.values()))))
+    found.tables["signs"] = {sign.value: _strata(signs, sign) for sign in Sign}
+    found.curves["roc"] = {sign.value: _curve(signs, sign) for sign in known}
+    return found
+
+
+def places(exams: "Sequence[Exam]", seen: "Looked") -> Findings:
+    """Return how well signs are told per region: mean AUROC over pairs, and the right region."""
+    truth = np.stack([exam.attributes for exam in exams])
+    known = np.stack([exam.signs for exam in exams]) != -1
+    pairs = []
+    for region in range(len(REGIONS)):
+        for sign in range(len(SIGNS)):
+            labels = truth[known[:, sign], region, sign]
+            if min(labels.sum(), (~labels).sum()) >= FEWEST:
+                pairs.append(measures.auroc(labels, seen.attributes[known[:, sign], region, sign]))
+    pointed = [
+        bool(truth[film, int(np.argmax(seen.attributes[film, :, sign])), sign])
+        for film, sign in zip(*np.nonzero(truth.any(axis=1) & known), strict=True)
+    ]
+    chance = mean(truth.mean(axis=1)[truth.any(axis=1)])
+    return Findings([
+        Row(GROUP, "signs by region: mean AUROC", mean(pairs), None, None,
+            f"{len(pairs)} pairs of region and sign"),
+        Row(GROUP, "signs by region: most likely region has the sign", mean(pointed), None, None,
+            f"{len(pointed)} signs", f"{chance:.3f} by chance"),
+    ])  # fmt: skip
+
+
+def masks(exams: "Sequence[Exam]", seen: "Looked") -> Findings:
+    """Return overlap of masks with the truth on films that show the finding, and false masks."""
+    found, worth = Findings(), []
+    table = {}
+    for name in (*MASKS,):
+        place = MASKS.index(name)
+        truth = np.stack([exam.masks[place] for exam in exams])
+        drawn = seen.masks[:, place] >= 128  # noqa: PLR2004 - half of uint8
+        shown = truth.any(axis=(1, 2))
+        shared, either = (
+            (f(truth, drawn)).sum(axis=(1, 2)) for f in (np.logical_and, np.logical_or)
+        )
+        ious = np.where(shown, shared / np.maximum(either, 1), np.nan)
+        people = [exam.patient for exam in exams]
+        table[name.value] = {
+            "iou": rounded(mean(ious)), "films": int(shown.sum()),
+            "drawn_without": rounded(mean(np.asarray(drawn[~shown].any(axis=(1, 2))))),
+        }  # fmt: skip
+        if name in FINDING_MASKS and shown.sum() >= FEWEST:
+            worth.append(mean(ious))
+            found.rows.append(
+                Row(GROUP, f"mask IoU where present: {name.value}", mean(ious), Reach(0.5),
+                    measures.interval(of_rows(ious), people), f"{int(shown.sum())} films")
+            )  # fmt: skip
+    if worth:
+        found.rows.append(Row(GROUP, "mask IoU, mean over findings", mean(worth), Reach(0.5)))
+    found.tables["masks"] = table
+    return found
+
+
+def retrieved(exams: "Sequence[Exam]", seen: "Looked", known: retrieval.SubDatabases) -> Findings:
+    """Return R@1: whether a region's nearest set of signs is its own; all, and with a sign."""
+    right, busy = [], []
+    for exam, embedding in zip(exams, seen.embedding, strict=True):
+        if (exam.signs == -1).any():
+            continue
+        for place, one in enumerate(known.nearest(embedding)):
+            signs = {s for s, has in zip(SIGNS, exam.attributes[place], strict=True) if has}
+            right.append(set(one.signs) == signs)
+            busy.append(bool(signs))
+    hits, some = np.asarray(right, float), np.asarray(busy, bool)
+    cases = f"{len(hits)} regions; {int(some.sum())} with a sign"
+    healthy = f"{1 - mean(some):.3f} by always saying healthy"
+    return Findings([
+        Row(GROUP, "retrieval R@1, all regions", mean(hits), None, None, cases, healthy),
+        Row(GROUP, "retrieval R@1, regions with a sign", mean(hits[some]), None, None, cases,
+            "0 by always saying healthy"),
+    ])  # fmt: skip
+
+
+def calibration(signs: Signs, tuning: Signs | None) -> Findings:
+    """Return the calibration error as served, and after Platt's scaling on validation films."""
+    found = Findings()
+    served = [(sign, *_told(signs, sign)) for sign in Sign]
+    served = [one for one in served if len(one[1])]
+    found.rows.append(_ece("ECE as served, pooled over signs", served, Reach(most=0.05)))
+    if tuning is not None:
+        scaled = []
+        for sign, labels, logits in served:
+            slope, offset = measures.platt(*_told(tuning, sign))
+            scaled.append((sign, labels, slope * logits + offset))
+        found.rows.append(_ece("ECE after Platt fitted on validation", scaled, Reach(most=0.05)))
+    labels = np.concatenate([one[1] for one in served])
+    chances = _chance(np.concatenate([one[2] for one in served]))
+    found.curves["reliability"] = measures.reliability(labels, chances).round(4).tolist()
+    found.tables["calibration"] = {
+        sign.value: rounded(measures.calibration_error(y, _chance(x))) for sign, y, x in served
+    }
+    return found
+
+
+def _ece(words: str, told: "Sequence[tuple[Sign, Numbers, Numbers]]", reach: Reach) -> Row:
+    errors = [measures.calibration_error(y, _chance(x)) for _, y, x in told]
+    labels = np.concatenate([y for _, y, _ in told])
+    pooled = measures.calibration_error(labels, _chance(np.concatenate([x for _, _, x in told])))
+    note = f"mean of the single signs {mean(errors):.3f}, worst {max(errors):.3f}"
+    rate = f"prevalence {mean(labels):.3f}"
+    return Row(GROUP, words, pooled, reach, None, f"{len(labels)} answers, {rate}", note=note)
+
+
+def _told(signs: Signs, sign: Sign) -> "tuple[Numbers, Numbers]":
+    rows = signs.rows(sign)
+    place = SIGNS.index(sign)
+    return (signs.truth[rows, place] == PRESENT).astype(float), signs.logits[rows, place]
+
+
+def _row(signs: Signs, words: str, sign: Sign, more_than_mm: float, reach: Reach) -> Row:
+    rows = signs.rows(sign, more_than_mm)
+    labels = signs.truth[rows, SIGNS.index(sign)] == PRESENT
+    value = signs.auroc(sign, rows)
+    measure = f"AUROC {words}"
+    cases = f"{int(labels.sum())} with, {int((~labels).sum())} without"
+    if not np.isfinite(value):
+        return Row(GROUP, measure, None, reach, cases=cases, note="too few films")
+    people = [signs.people[row] for row in rows]
+    interval = measures.interval(lambda draw: signs.auroc(sign, rows[draw]), people, 200)
+    prevalence = f"prevalence {labels.mean():.2f}"
+    return Row(GROUP, measure, value, reach, interval, cases, "0.5 by chance", prevalence)
+
+
+def _strata(signs: Signs, sign: Sign) -> dict[str, object]:
+    """Return AUROC in all, and of the smaller and larger, fainter and stronger half of a sign."""
+    place, rows = SIGNS.index(sign), signs.rows(sign)
+    with_it = rows[signs.truth[rows, place] == PRESENT]
+    without = rows[signs.truth[rows, place] == ABSENT]
+    table: dict[str, object] = {
+        "with": len(with_it), "without": len(without),
+        "auroc": rounded(signs.auroc(sign, rows)),
+    }  # fmt: skip
+    for name, values in (("size_mm", signs.sizes), ("contrast_mm", signs.contrast)):
+        extents = values[with_it, place]
+        if len(with_it) < 2 * FEWEST or np.ptp(extents) == 0:
+            continue
+        middle = float(np.median(extents))
+        table[name] = {
+            "median": rounded(middle),
+            "auroc_up_to": rounded(_half(signs, sign, with_it[extents <= middle], without)),
+            "auroc_above": rounded(_half(signs, sign, with_it[extents > middle], without)),
+        }
+    return table
+
+
+def _half(signs: Signs, sign: Sign, with_it: "Numbers", without: "Numbers") -> float:
+    return signs.auroc(sign, np.concatenate([with_it, without]))
+
+
+def _curve(signs: Signs, sign: Sign) -> list[list[float]]:
+    labels, logits = _told(signs, sign)
+    false, true = measures.roc(labels, logits)
+    keep = np.unique(np.linspace(0, len(false) - 1, 60).astype(int))
+    return [false[keep].round(4).tolist(), true[keep].round(4).tolist()]
+
+
+def _chance(logits: "Numbers") -> "Numbers":
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64))))
