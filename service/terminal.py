@@ -73,6 +73,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def note(message: str) -> None:
+    """Print how far something is, on the error stream: results stay alone on the other."""
+    console(error=True).print(escape(message))
+
+
 def fault(message: str) -> None:
     """Print what went wrong, on the error stream."""
     console(error=True).print(f"[bold red]carina:[/] {escape(message)}")

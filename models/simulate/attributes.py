@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them nobody can say
 ROTATED_DEGREES = 7.0
-LOW_DOMES_MM = 22.0  # mean height of the domes above the CT's from which a breath was shallow
+LOW_DOMES_MM = 14.0  # height of both domes above the CT's from which a breath was shallow
 STATES = {truth.PRESENT: Presence.PRESENT, truth.ABSENT: Presence.ABSENT,
           truth.OPEN: Presence.UNCERTAIN}  # fmt: skip
 SMALL, MODERATE, LARGE = "small", "moderate", "large"
@@ -86,7 +86,7 @@ def quality(taken: "Taken") -> dict[Quality, bool]:
     edges = (lungs[:2].any(), lungs[-2:].any(), lungs[:, :2].any(), lungs[:, -2:].any())
     return {
         Quality.ROTATED: abs(taken.stance.yaw) >= ROTATED_DEGREES,
-        Quality.LOW_INSPIRATION: float(np.mean(taken.stance.domes_mm)) >= LOW_DOMES_MM,
+        Quality.LOW_INSPIRATION: min(taken.stance.domes_mm) >= LOW_DOMES_MM,
         Quality.CUT_OFF: any(bool(edge) for edge in edges),
     }
 

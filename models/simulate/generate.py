@@ -27,14 +27,13 @@ from models.simulate.wishes import Kind
 from models.vocabulary import AnatomicStructure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from models.simulate.attributes import SignTruth
+    from models.simulate.devices import Device
     from models.simulate.regions import Box
-
-    Progress = Callable[[int, str], None]
 
 FORMAT = 2  # of the truth files
 FILM, WISH = 77, 5  # streams of random numbers: one must not move the other
@@ -59,21 +58,14 @@ def films(studio: Studio, order: Order) -> "Iterator[tuple[str, Taken]]":
         yield f"film_{number:05d}", studio.take((order.seed, number, FILM), wish, side=order.side)
 
 
-def simulate(
-    order: Order, out: Path, cache: Path, progress: "Progress | None" = None
-) -> list[Path]:
-    """Write the films of an order (8 bit, MONOCHROME2 sense) and their truth; returns the films.
+def simulate(studio: Studio, order: Order, out: Path) -> "Iterator[tuple[Path, Taken]]":
+    """Write the films of an order one by one; yields each picture's path and the film.
 
-    ``progress`` is called with the number of films done and the name of the last.
+    Pictures are 8 bit, bright = dense, and lie beside their truth and masks.
     """
     out.mkdir(parents=True, exist_ok=True)
-    studio = Studio(cache)
-    written = []
     for name, taken in films(studio, order):
-        written.append(write(taken, out / name, with_masks=order.with_masks))
-        if progress is not None:
-            progress(len(written), name)
-    return written
+        yield write(taken, out / name, with_masks=order.with_masks), taken
 
 
 def write(taken: Taken, stem: Path, *, with_masks: bool = True) -> Path:
@@ -163,7 +155,7 @@ def _sign(fact: "SignTruth") -> dict[str, Any]:
     }
 
 
-def _device(one: Any) -> dict[str, Any]:  # noqa: ANN401
+def _device(one: "Device") -> dict[str, Any]:
     return {
         "sign": one.sign.value,
         "kind": one.kind,
@@ -197,7 +189,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    studio = Studio(chosen.cache)
+    studio = Studio.of_ct(chosen.cache)
     profile = cProfile.Profile()
     started, ticks = time.monotonic(), time.process_time()
     with profile:

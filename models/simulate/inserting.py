@@ -35,9 +35,9 @@ def posed(pose: "Pose", wish: "Wish") -> "Pose":
     if Kind.WIDE_MEDIASTINUM in wish.kinds:
         pose = replace(pose, widening=1.35 + 0.45 * wish.strength)
     if Kind.RAISED_DOME in wish.kinds:
-        lift = 30.0 + 25.0 * wish.strength
-        right, left = pose.domes_mm
-        both = (right + lift, left) if wish.side is Side.RIGHT else (right, left + lift)
+        lift = 42.0 + 26.0 * wish.strength
+        low = min(pose.domes_mm)
+        both = (low + lift, low) if wish.side is Side.RIGHT else (low, low + lift)
         pose = replace(pose, domes_mm=both)
     return pose
 

@@ -97,14 +97,18 @@ class Window:
 
 
 class Studio:
-    """Makes films of one patient in endless shapes; preparing it takes about half a minute."""
+    """Makes films of one patient in endless shapes: arms hanging, raised, or out of the beam."""
 
-    def __init__(self, cache: "Path", *, every: int = 2) -> None:
+    def __init__(self, hanging: Projector, raised: Projector, maps: atlas.Atlas) -> None:
+        self._hanging, self._raised, self._atlas = hanging, raised, maps
+
+    @classmethod
+    def of_ct(cls, cache: "Path", *, every: int = 2) -> "Studio":
+        """Prepare the CT, downloaded to ``cache`` when it is not there: about a minute."""
         ct = source.read(source.fetch(cache))
         whole = phantom.build(ct, every=every)
-        self._hanging = Projector(whole)
-        self._raised = Projector(phantom.build(ct, every=every, arms=False))
-        self._atlas = atlas.build(ct, whole, every=every)
+        lifted = phantom.build(ct, every=every, arms=False)
+        return cls(Projector(whole), Projector(lifted), atlas.build(ct, whole, every=every))
 
     def take(self, seed: tuple[int, ...], wish: "Wish", *, side: int = 640) -> Taken:
         """Take one film; ``side`` is the detector's pixels per side before collimation.
