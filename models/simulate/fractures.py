@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from models.simulate.tissue import Chest
 
 REACH_MM = 55.0  # the fragment comes back to its place over this length
-THICK_MM = 13.0  # how far from the bone's own voxels tissue moves with it
+THICK_MM = 9.0  # flesh around the bone that moves with it; its neighbours stay
 BESIDE_MM = 35.0  # ribs bend: how far from the straight line the fragment may run
-GAP_MM = 2.0
+GAP_MM = 3.0
+FLAT = (0.5, 0.9)  # part of the way from the spine to the side in which a rib lies flat
 SHOWN_MM = 14.0  # the break itself, not the whole fragment, is its mask
-CHANGED_MM = 0.6
+CHANGED_MM = 0.8
 COARSE = 6  # samples stepped over in the first look for what is near
 
 
 def rib(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -> Inserted:
-    """Break one of the ribs 3 to 9 where it runs at the side; ``size_mm`` is the step."""
+    """Break one of the ribs 3 to 9, not where it is seen end on; ``size_mm`` is the step."""
     number = int(rng.integers(3, 10))
     points = chest.from_room(chest.atlas.ribs[side, number])
     if not len(points):
         return _nothing(chest, Sign.RIB_FRACTURE, side)
-    outward = np.abs(points[:, 2])
-    outer = points[outward > np.percentile(outward, 45.0)]
-    return _break(rng, chest, points, outer[int(rng.integers(len(outer)))],
+    outward = np.abs(points[:, 2]) / np.abs(points[:, 2]).max()
+    seen = points[(outward > FLAT[0]) & (outward < FLAT[1])]
+    return _break(rng, chest, points, seen[int(rng.integers(len(seen)))],
                   (Sign.RIB_FRACTURE, side, size_mm))  # fmt: skip
 
 
@@ -67,10 +68,10 @@ def _break(
     close = (along > -GAP_MM) & (along < REACH_MM) & (beside < BESIDE_MM)
     places, points, along = places[close], points[close], along[close]
     away = cKDTree(bone).query(points, distance_upper_bound=THICK_MM + size_mm + 1.0)[0]
-    share = np.clip((THICK_MM - np.minimum(away, 1e3)) / 6.0 + size_mm / 6.0, 0.0, 1.0)
+    share = np.clip((size_mm + THICK_MM - np.minimum(away, 1e3)) / 4.0, 0.0, 1.0)
     share *= np.clip(1.0 - along / REACH_MM, 0.0, 1.0) * (along > 0)
     moved = chest.projector.at((points - share[:, None] * move).astype(np.float32))
-    gap = (np.abs(along) < float(rng.uniform(0.6, GAP_MM))) & (away < THICK_MM)
+    gap = (np.abs(along) < float(rng.uniform(1.0, GAP_MM))) & (away < THICK_MM)
     moved[0, gap], moved[1, gap] = np.minimum(moved[0, gap], WATER), 0.0
     old = chest.rays.density.reshape(2, -1)[:, torch.from_numpy(places)].numpy()
     pixel = places % (chest.shape[0] * chest.shape[1])

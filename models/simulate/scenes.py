@@ -228,6 +228,6 @@ SIDED: "dict[str, tuple[Callable[..., Inserted], float, float]]" = {
     "collapse": (collapse.lobe, 20.0, 75.0),
     "plate": (collapse.plate, 30.0, 80.0),
     "mass": (solid.ball, 32.0, 75.0),
-    "rib": (fractures.rib, 3.0, 10.0),
+    "rib": (fractures.rib, 4.0, 12.0),
     "clavicle": (fractures.clavicle, 5.0, 18.0),
 }
