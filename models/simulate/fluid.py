@@ -64,7 +64,7 @@ def edema(rng: np.random.Generator, chest: "Chest", strength: float) -> "Inserte
     for side in Side:
         places = chest.lung(side)
         z, y, x = chest.zyx[:, places]
-        hilum = chest.from_room(chest.atlas.hila[side])
+        hilum = chest.from_volume(chest.atlas.hila[side])
         away = np.sqrt((z - hilum[0]) ** 2 / 1.7 + (y - hilum[1]) ** 2 + (x - hilum[2]) ** 2)
         wing = np.exp(-((away / reach) ** 2))
         low, high = chest.low_mm(side), chest.high_mm(side)

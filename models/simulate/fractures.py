@@ -27,7 +27,7 @@ COARSE = 6  # samples stepped over in the first look for what is near
 def rib(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -> Inserted:
     """Break one of the ribs 3 to 9, not where it is seen end on; ``size_mm`` is the step."""
     number = int(rng.integers(3, 10))
-    points = chest.from_room(chest.atlas.ribs[side, number])
+    points = chest.from_volume(chest.atlas.ribs[side, number])
     if not len(points):
         return _nothing(chest, Sign.RIB_FRACTURE, side)
     outward = np.abs(points[:, 2]) / np.abs(points[:, 2]).max()
@@ -38,7 +38,7 @@ def rib(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) ->
 
 def clavicle(rng: np.random.Generator, chest: "Chest", side: Side, size_mm: float) -> Inserted:
     """Break the middle third of a clavicle; the outer fragment sinks by ``size_mm``."""
-    points = chest.from_room(chest.atlas.clavicles[side])
+    points = chest.from_volume(chest.atlas.clavicles[side])
     if not len(points):
         return _nothing(chest, Sign.CLAVICLE_FRACTURE, side)
     low, high = np.percentile(np.abs(points[:, 2]), (30.0, 75.0))

@@ -130,7 +130,7 @@ class Chest:
         drawn = functional.grid_sample(lattice, grid[None, None, None], align_corners=True)
         return np.asarray(drawn.reshape(-1).numpy() * 1.7)  # interpolation takes away variance
 
-    def from_room(self, points: "NDArray[np.float32]") -> "Numbers":
+    def from_volume(self, points: "NDArray[np.float32]") -> "Numbers":
         """Points of the volume, z y x in mm from its first voxel, seen from the chest's middle."""
         return np.asarray(points - self.projector.origin_mm, np.float32)
 

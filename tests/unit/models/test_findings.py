@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ from toy_chest import DETECTOR, build, chest
 
 pytest.importorskip("torch")
 
-from models.simulate import air, collapse, fluid, fractures, solid
+from models.simulate import air, atlas, collapse, fluid, fractures, phantom, solid
 from models.simulate.findings import Inserted
+from models.simulate.phantom import BOTTOM_SLICES, SIDE_VOXELS, TOP_SLICES
 from models.simulate.pose import Pose, Projection
+from models.simulate.source import SourceCt
 from models.simulate.tissue import Chest
 from models.vocabulary import Side, Sign
 
@@ -201,3 +204,35 @@ def test_a_fracture_moves_bone_and_loses_next_to_none(
     lost = -made.added_bone[made.added_bone < 0].sum()
     assert gained > 0.3 * lost > 0
     assert np.flatnonzero(made.mask.any(0)).min() > DETECTOR.side / 2
+
+
+def test_the_atlas_knows_lobes_walls_domes_and_bones_on_the_phantoms_grid() -> None:
+    labels = np.zeros((20, 60, 80), np.uint8)
+    labels[6:16, 10:50, 8:32] = 13  # a block of right middle lobe
+    labels[6:16, 10:50, 48:72] = 11  # left lower
+    labels[14, 5, 10:30], labels[15, 55, 60:70] = 104, 73  # first right rib, left clavicle
+    source = SourceCt(np.zeros(labels.shape, np.int16), labels, (2.5, 1.0, 1.0))
+    padding = ((BOTTOM_SLICES, TOP_SLICES), (0, 0), (SIDE_VOXELS, SIDE_VOXELS))
+    codes = np.pad(phantom.structures(source), padding)[:, ::2, ::2]
+    blank = np.zeros(codes.shape, np.float32)
+    made = phantom.Phantom(blank, blank, codes, (2.5, 2.0, 2.0), (0, 0, 0), (0, 0, 0))
+    maps = atlas.build(source, made)
+    assert maps.lobes.shape == codes.shape
+    assert maps.lobes[BOTTOM_SLICES + 8, 15, (SIDE_VOXELS + 20) // 2] == atlas.RIGHT_MIDDLE
+    assert maps.lobes[BOTTOM_SLICES + 8, 15, (SIDE_VOXELS + 60) // 2] == atlas.LEFT_LOWER
+    middle = maps.wall_mm[BOTTOM_SLICES + 8, :, (SIDE_VOXELS + 40) // 4]
+    assert middle.max() > maps.wall_mm[BOTTOM_SLICES + 8, :, (SIDE_VOXELS + 10) // 4].max()
+    assert maps.dome_mm[15, (SIDE_VOXELS + 20) // 2] == (BOTTOM_SLICES + 6) * 2.5
+    rib = maps.ribs[Side.RIGHT, 1]
+    assert np.allclose(rib[0], ((BOTTOM_SLICES + 14) * 2.5, 5.0, SIDE_VOXELS + 10.0))
+    assert len(maps.clavicles[Side.LEFT]) > 0
+    assert not len(maps.clavicles[Side.RIGHT])
+
+
+def test_a_bone_that_the_labels_lack_breaks_nowhere(toy: tuple) -> None:
+    projector, maps = toy
+    none = dict.fromkeys(maps.ribs, np.zeros((0, 3), np.float32))
+    body = chest((projector, replace(maps, ribs=none)), UPRIGHT)[0]
+    made = fractures.rib(np.random.default_rng(1), body, Side.LEFT, 8.0)
+    assert not made.mask.any()
+    assert not made.added_bone.any()
