@@ -35,6 +35,7 @@ class Canvas:
     image: "ChestImage"
     scale: float
     font_px: int = 14
+    keep_clear: "tuple[PixelBox, ...]" = ()  # where labels hide what a reader looks at
     picture: Image.Image = field(init=False)
     _labels: list[tuple[float, float, float, float]] = field(default_factory=list, init=False)
 
@@ -76,18 +77,25 @@ class Canvas:
             draw.line(ends, fill=colour, width=1)
 
     def label(self, text: str, box: "PixelBox", colour: "Colour", *, share: float = 1.0) -> None:
-        """Write beside a box, on the first of four places that is free.
+        """Write near a box, where it is free and hides least of what is to be kept clear.
 
         ``share`` scales the letters. They have a dark rim instead of a ground, to hide nothing.
+        Above, below and inside the box are tried before the edges of the film, to which a thin
+        line leads.
         """
         draw = ImageDraw.Draw(self.picture)
         font = ImageFont.load_default(max(_LEAST_FONT, round(self.font_px * share)))
         width, height = draw.textbbox((0, 0), text, font=font, stroke_width=2)[2:]
         (x0, y0), (_, y1) = self._at((box.x_min, box.y_min)), self._at((box.x_max, box.y_max))
-        places = [(x0, y0 - height - 1), (x0, y1 + 1), (x0, y0 + 2), (x0, y1 - height - 2)]
-        fitted = [self._inside(place, width, height) for place in places]
-        free = [place for place in fitted if not self._taken(place)]
-        x, y, x_end, y_end = (free or fitted)[0]
+        near = [(x0, y0 - height - 1), (x0, y1 + 1), (x0, y0 + 2), (x0, y1 - height - 2)]
+        edges = [(2.0, y0), (float(self.picture.size[0]), y0), (2.0, y1),
+                 (float(self.picture.size[0]), y1)]  # fmt: skip
+        fitted = [self._inside(place, width, height) for place in (*near, *edges)]
+        free = [place for place in fitted if not self._taken(place)] or fitted
+        best = min(free, key=self._hidden)  # the first of those that hide equally little
+        x, y, x_end, y_end = best
+        if best in fitted[len(near) :]:
+            self._lead(best, box, colour)
         self._labels.append((x, y, x_end, y_end))
         draw.text((x, y), text, font=font, fill=colour, stroke_width=2, stroke_fill=DARK)
 
@@ -139,6 +147,39 @@ class Canvas:
         x = min(max(place[0], 0.0), max(self.picture.size[0] - width - 1, 0.0))
         y = min(max(place[1], 0.0), max(self.picture.size[1] - height - 1, 0.0))
         return x, y, x + width, y + height
+
+    def _lead(
+        self, place: tuple[float, float, float, float], box: "PixelBox", colour: "Colour"
+    ) -> None:
+        """Draw a thin line from a label at the edge to the nearer side of its box."""
+        left = place[0] < self._at(box.centre)[0]
+        start = (place[2] if left else place[0], (place[1] + place[3]) / 2)
+        end = self._at((box.x_min if left else box.x_max, box.centre[1]))
+        ImageDraw.Draw(self.picture).line((*start, *end), fill=colour, width=1)
+
+    def _hidden(self, place: tuple[float, float, float, float]) -> int:
+        """How much of what is to be kept clear a label hides, in tenths of the label."""
+        x0, y0, x1, y1 = place
+        area = (x1 - x0) * (y1 - y0)
+        shared = 0.0
+        for box in self.keep_clear:
+            a0, b0 = self._at((box.x_min, box.y_min))
+            a1, b1 = self._at((box.x_max, box.y_max))
+            shared += max(min(x1, a1) - max(x0, a0), 0) * max(min(y1, b1) - max(y0, b0), 0)
+        return round(10 * shared / max(area, 1.0))
+
+    def scale_bar(self, length_px: float, text: str, colour: "Colour" = LIGHT) -> None:
+        """Draw a length of ``length_px`` film pixels in the lower right corner, with its text."""
+        width, height = self.picture.size
+        end, y = width - self.font_px, height - self.font_px
+        start = end - length_px * self.scale
+        draw = ImageDraw.Draw(self.picture)
+        tick = self.font_px // 3
+        for line in ((start, y, end, y), (start, y - tick, start, y), (end, y - tick, end, y)):
+            draw.line(line, fill=colour, width=self.line_px)
+        font = ImageFont.load_default(max(_LEAST_FONT, self.font_px))
+        draw.text(((start + end) / 2, y - tick), text, font=font, fill=colour, anchor="mb",
+                  stroke_width=2, stroke_fill=DARK)  # fmt: skip
 
     def _taken(self, place: tuple[float, float, float, float]) -> bool:
         return any(

@@ -14,18 +14,28 @@ from models.ontology import places
 from models.report import technique
 from models.report.wording import CERTAINTY, NAME
 from models.values import PixelBox
-from models.vocabulary import MaskName, Observation, Presence
+from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence, SpacingSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from models.values import Analysis, AnatomyRegion, ChestImage, Finding, Measurement
+    from models.values import (
+        Analysis,
+        AnatomyRegion,
+        ChestImage,
+        Finding,
+        Measurement,
+        OutOfScope,
+        Sight,
+    )
 
     Colour = tuple[int, int, int]
 
 BANNER = "AI DRAFT, not verified"
+NOT_FOR = "DRAFT - not for diagnosis."
+BAR_MM = 50.0
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _AMBER = (240, 180, 60)
@@ -48,6 +58,7 @@ _GROUP_COLOUR = {
     "others": (204, 121, 167),
 }
 _SHORT = {Observation.ENLARGED_CARDIAC_SILHOUETTE: "enlarged heart"}
+_KEPT_CLEAR = (AnatomicStructure.RIGHT_LUNG, AnatomicStructure.LEFT_LUNG)
 _POSITIVE = (Presence.PRESENT, Presence.UNCERTAIN)
 _PASSES = 4  # the footer's height depends on the width, which depends on the footer's height
 _LEAST_FONT = 10  # px; smaller cannot be read
@@ -63,7 +74,8 @@ def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
     """
     lines = _footer(analysis)
     layout = _layout(analysis.image, lines, size)
-    canvas = Canvas(analysis.image, layout.scale, layout.font_px)
+    lungs = [r.box for r in analysis.anatomy if r.structure in _KEPT_CLEAR]
+    canvas = Canvas(analysis.image, layout.scale, layout.font_px, tuple(lungs))
     by_id = {finding.finding_id: finding for finding in analysis.findings}
     for mask in analysis.masks:
         if mask.organ is not None:
@@ -73,7 +85,22 @@ def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
             canvas.outline(mask.mask, colour, width=canvas.line_px)
     for finding in analysis.findings:
         _draw(canvas, finding)
-    _mark_sides(canvas, analysis)
+    _mark_sides(canvas, analysis.image, analysis.sight)
+    _mark_scale(canvas)
+    return np.asarray(canvas.with_footer(lines, layout.width))
+
+
+def refused(image: "ChestImage", result: "OutOfScope", size: int = 1024) -> "NDArray[np.uint8]":
+    """Draw a film that is not read: its pixels, the reason across it, and nothing that was seen.
+
+    ``(rows, columns, 3)``, no side longer than ``size`` px.
+    """
+    lines = [(f"{BANNER}. NOT READ. {result.words}", _AMBER), (NOT_FOR, _GREY)]
+    layout = _layout(image, lines, size)
+    canvas = Canvas(image, layout.scale, layout.font_px)
+    canvas.corner("NOT READ", (0.04, 0.06), _AMBER)
+    if result.sight is not None:
+        _mark_sides(canvas, image, result.sight)
     return np.asarray(canvas.with_footer(lines, layout.width))
 
 
@@ -117,12 +144,20 @@ def _measured(canvas: Canvas, size: "Measurement", colour: "Colour") -> None:
         canvas.label(text, under, colour, share=0.9)
 
 
-def _mark_sides(canvas: Canvas, analysis: "Analysis") -> None:
+def _mark_scale(canvas: Canvas) -> None:
+    """Five centimetres, where the header says how large a pixel is; nothing where it does not."""
+    spacing = canvas.image.pixel_spacing_mm
+    if spacing is None:
+        return
+    calibrated = canvas.image.spacing_source is SpacingSource.PIXEL_SPACING
+    canvas.scale_bar(BAR_MM / spacing[1], "5 cm" if calibrated else "5 cm at the detector")
+
+
+def _mark_sides(canvas: Canvas, image: "ChestImage", sight: "Sight") -> None:
     """Letters at the four edges, from Patient Orientation; a question mark where in doubt."""
-    image = analysis.image
     row, column = (d[:1] for d in image.patient_orientation or ("L", "F"))
-    regions = Regions(image, analysis.anatomy)
-    known = technique.assess(image, analysis.sight, regions).sides_known
+    regions = Regions(image, sight.regions)
+    known = technique.assess(image, sight, regions).sides_known
     opposite = {"L": "R", "R": "L", "F": "H", "H": "F"}
     ends = [(opposite[row], (0.015, 0.5)), (row, (0.985, 0.5))]
     if (row, column) != ("L", "F"):
@@ -133,13 +168,30 @@ def _mark_sides(canvas: Canvas, analysis: "Analysis") -> None:
 
 def _footer(analysis: "Analysis") -> "list[tuple[str, Colour]]":
     lines: list[tuple[str, Colour]] = [(_headline(analysis), _AMBER)]
+    lines += [(words, _AMBER) for words in _doubts(analysis.sight)]
     lines += [(sentence.text, LIGHT) for sentence in analysis.report.impression]
     lines += [(held.line, _AMBER) for held in analysis.withheld]
     lines.append(
         ("Solid frame: likely. Dashed frame: possible. Thin: lungs, heart, widths.", _GREY)
     )
     lines.append((analysis.report.not_assessed, _GREY))
+    lines.append((NOT_FOR, _GREY))
     return lines
+
+
+def _doubts(sight: "Sight") -> list[str]:
+    """List what the reader must know of the film before anything else."""
+    doubts = []
+    if sight.scope.mirrored >= technique.MIRRORED_FROM:
+        shown = sight.sides is not None and sight.sides.mirrored and sight.sides.sure
+        doubts.append(
+            "SHOWN MIRRORED, or the organs lie mirrored: no side is stated."
+            if shown
+            else "SIDES IN DOUBT: the film may be shown mirrored; no side is stated."
+        )
+    if sight.out_of_order:
+        doubts.append("Regions lie where they cannot: " + "; ".join(sight.out_of_order))
+    return doubts
 
 
 def _headline(analysis: "Analysis") -> str:

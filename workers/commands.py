@@ -1,12 +1,12 @@
-"""The commands that need networks: ``work``, ``deliver``, ``look``, ``models …``, ``simulate``.
+"""The commands that need networks: ``work``, ``deliver``, ``look``, ``models …``.
 
 Heavy libraries are imported inside each command: a list of bundles needs none of them.
 """
 
-import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,9 @@ from service import logs, terminal
 from service.settings import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from models.values import Analysis, OutOfScope
+    from models.values import Analysis, ChestImage, OutOfScope
     from service.settings import Settings
 
 FAILED = 1
@@ -47,24 +47,23 @@ def look(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line")] = False,
 ) -> None:
     """Read images here and now, without any service; the words are a draft, not a report."""
-    from models import summary  # noqa: PLC0415
-
-    settings = load()
     failed = False
-    for path, result in zip(images, _look_at(images, settings), strict=True):
-        if isinstance(result, str):
+    for path, seen in _look_at(images, load()):
+        if isinstance(seen, str):
             failed = True
-            terminal.fault(f"{path}: {result}")
+            terminal.fault(f"{path}: {seen}")
+            if as_json:
+                terminal.as_json_line({"image": str(path), "error": seen})
             continue
         if as_json:
-            terminal.as_json_line({"file": str(path), **summary.to_json(result)})
+            terminal.as_json_line(_as_json(path, seen.result))
         else:
-            _tell(path, result)
+            _tell(path, seen.result)
         if out is not None:
             target = out if len(images) == 1 else out.with_stem(f"{out.stem}-{path.stem}")
-            drawn = _draw(result, target)
+            _draw(seen, target)
             if not as_json:  # its output holds nothing but objects
-                terminal.say(drawn)
+                terminal.say(f"  wrote {target}")
     if failed:
         sys.exit(FAILED)
 
@@ -105,26 +104,6 @@ def models_verify() -> None:
         sys.exit(FAILED)
 
 
-def simulate(
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for the films and truth.json")],
-    n: Annotated[int, typer.Option("--n", min=1, help="How many films")] = 1,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same films")] = 0,
-    side: Annotated[int, typer.Option(min=256, max=4096, help="Longer side of a film, px")] = 640,
-    as_dicom: Annotated[bool, typer.Option("--dicom", help="Also as DICOM files")] = False,
-) -> None:
-    """Make simulated radiographs with their truth; the CT they come from is downloaded once."""
-    from models.simulate import generate  # noqa: PLC0415
-
-    cache = load().home / "simulate-cache"
-    names = generate.simulate(n, seed, out, cache, side=side)
-    if as_dicom:
-        truths = json.loads((out / "truth.json").read_text(encoding="utf-8"))
-        for name in names:
-            _as_dicom(out / name, seed, str(truths[name].get("view", "")))
-    terminal.say(f"wrote {len(names)} films and truth.json to {out}")
-
-
 def _serve(process: str, queue: str) -> None:
     from workers import app  # noqa: PLC0415
 
@@ -133,23 +112,38 @@ def _serve(process: str, queue: str) -> None:
     sys.exit(app.run(settings, process, queue))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A film, and what was made of it."""
+
+    image: "ChestImage"
+    result: "Analysis | OutOfScope"
+
+
 def _look_at(
     images: "Sequence[Path]", settings: "Settings"
-) -> "Sequence[Analysis | OutOfScope | str]":
-    """Return what is seen on each image, or in words why it cannot be read."""
+) -> "Iterator[tuple[Path, _Seen | str]]":
+    """Yield what is seen on each image, or in words why it cannot be read, one after the other."""
     from models import pipeline  # noqa: PLC0415
     from workers import image_files, nets  # noqa: PLC0415
 
     eye = nets.load(settings)
-    results: list[Analysis | OutOfScope | str] = []
     for path in images:
         try:
-            results.append(pipeline.analyse(image_files.read(path), eye))
+            image = image_files.read(path)
+            yield path, _Seen(image, pipeline.analyse(image, eye))
         except (DicomError, ModelError) as error:
-            results.append(f"{type(error).__name__}: {error}")
+            yield path, f"{type(error).__name__}: {error}"
         except OSError as error:
-            results.append(str(error.strerror or type(error).__name__))
-    return results
+            yield path, str(error.strerror or type(error).__name__)
+
+
+def _as_json(path: Path, result: "Analysis | OutOfScope") -> "dict[str, Any]":
+    """Return the object of one image, which is called what it was called on the command line."""
+    from models import summary  # noqa: PLC0415
+
+    told = summary.to_json(result)
+    return {**told, "image": str(path), "image_id": told["image"]}
 
 
 def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
@@ -168,16 +162,17 @@ def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
             terminal.say(f"  {words}")
 
 
-def _draw(result: "Analysis | OutOfScope", target: Path) -> str:
+def _draw(seen: _Seen, target: Path) -> None:
     from PIL import Image  # noqa: PLC0415
 
     from models import pictures  # noqa: PLC0415
     from models.values import OutOfScope  # noqa: PLC0415
 
-    if isinstance(result, OutOfScope):
-        return f"  no picture: {target} is not written for a film that is not read"
-    Image.fromarray(pictures.overlay(result, OVERLAY_PX)).save(target)
-    return f"  wrote {target}"
+    if isinstance(seen.result, OutOfScope):
+        drawn = pictures.refused(seen.image, seen.result, OVERLAY_PX)
+    else:
+        drawn = pictures.overlay(seen.result, OVERLAY_PX)
+    Image.fromarray(drawn).save(target)
 
 
 def _bundle_folders(settings: "Settings") -> tuple[Path, ...]:
@@ -193,18 +188,3 @@ def _self_test(settings: "Settings") -> None:
 
     noise = np.random.default_rng(0).random((512, 448), np.float32)
     nets.load(settings).look([ChestImage("self-test", noise)])
-
-
-def _as_dicom(picture: Path, seed: int, view: str) -> None:
-    import numpy as np  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
-
-    from dicom import film  # noqa: PLC0415
-
-    stated = view if view in {"PA", "AP"} else ""  # anything else is left for the image to tell
-    description = film.FilmDescription(
-        seed=f"simulated/{seed}/{picture.stem}", view_position=stated
-    )
-    with Image.open(picture) as grey:
-        pixels = np.asarray(grey.convert("L"), np.uint8)
-    picture.with_suffix(".dcm").write_bytes(film.encode(film.from_pixels(pixels, description)))

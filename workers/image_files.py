@@ -1,5 +1,6 @@
 """Read one image file as a film, without any service: DICOM, or a picture such as PNG or JPEG."""
 
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,17 +18,18 @@ if TYPE_CHECKING:
 MAGIC: Final = b"DICM"  # PS3.10 section 7.1, after 128 bytes of preamble
 PREAMBLE: Final = 128
 PIXELS_MAX: Final = 100_000_000
+DEEP: Final = ("I", "F")  # Pillow's modes of more than 8 bits
 
 
 def read(path: "Path") -> ChestImage:
-    """Return the film in a file; a picture is taken as bright = dense, in the usual display.
+    """Return the film in a file; a picture is taken as bright = dense, its orientation unknown.
 
     Raises
     ------
     UndecodableInstance, UnsupportedPixelData
         If it is a DICOM file that cannot be read.
     UnreadableImage
-        If it is neither DICOM nor a picture.
+        If it is neither DICOM nor a picture, cut short, too large, or without any contrast.
     OSError
         If it cannot be opened.
     """
@@ -35,24 +37,37 @@ def read(path: "Path") -> ChestImage:
         head = file.read(PREAMBLE + len(MAGIC))
     if head[PREAMBLE:] == MAGIC:
         return pixels.read(path)
-    return ChestImage(image_id=path.name, pixels=_grey(path), patient_orientation=("L", "F"))
+    grey = _grey(path)
+    if float(grey.min()) == float(grey.max()):
+        raise UnreadableImage("the picture is constant")
+    return ChestImage(image_id=path.name, pixels=grey)
 
 
 def _grey(path: "Path") -> "NDArray[np.float32]":
-    """Return a picture as (rows, columns) in 0..1; 16 bit is stretched to what is used of it."""
+    """Return a picture as (rows, columns) float32; in 0..1."""
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > PIXELS_MAX:
-                raise UnreadableImage("the picture is too large for a film")
-            if picture.mode.startswith(("I", "F")):
-                return _stretched(np.asarray(picture, np.float32))
-            return np.asarray(picture.convert("L"), np.float32) / 255.0
-    except (OSError, Image.DecompressionBombError, SyntaxError) as error:  # what Pillow raises
+        with warnings.catch_warnings():
+            # Pillow warns of a large picture; what is too large for a film is refused below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                return _levels(picture)
+    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        # What Pillow raises for bytes that are no picture, or not all of it.
         raise UnreadableImage(f"neither DICOM nor a picture: {type(error).__name__}") from None
 
 
+def _levels(picture: Image.Image) -> "NDArray[np.float32]":
+    """Return grey levels; a palette is looked up, colour becomes grey, transparency is left out."""
+    if picture.width * picture.height > PIXELS_MAX:
+        raise UnreadableImage("the picture is too large for a film")
+    if picture.mode.startswith(DEEP):
+        return _stretched(np.asarray(picture, np.float32))
+    return np.asarray(picture.convert("L"), np.float32) / np.float32(255)
+
+
 def _stretched(values: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Return what is used of a range that is not known, as 0..1."""
     low, high = float(values.min()), float(values.max())
-    if not high > low:
-        raise UnreadableImage("the picture is constant")
-    return (values - low) / (high - low)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UnreadableImage("the picture holds values that are not finite")
+    return (values - low) / max(high - low, 1e-30)

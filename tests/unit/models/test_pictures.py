@@ -1,5 +1,7 @@
 """Pictures a reader sees: complete, of the asked size, and the film under the lines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from films import a_film
@@ -8,8 +10,9 @@ from PIL import Image
 from models import pictures, pipeline
 from models.canvas import Canvas, wrap
 from models.fakes import FakeEye, Planted
-from models.values import Analysis, ChestImage, PixelBox
-from models.vocabulary import AnatomicStructure, Observation
+from models.opinions import SidesOpinion
+from models.values import Analysis, ChestImage, OutOfScope, PixelBox
+from models.vocabulary import AnatomicStructure, Observation, ScopeReason
 
 GREEN = (0, 255, 0)
 
@@ -93,6 +96,45 @@ def test_a_label_stays_on_the_film_and_off_other_labels() -> None:
         assert 0 <= y0 < y1 <= canvas.picture.size[1]
     (_, a0, _, a1), (_, b0, _, _), _ = sorted(canvas._labels, key=lambda place: place[1])
     assert b0 >= a1 or a0 == b0
+
+
+def test_a_label_keeps_off_what_a_reader_looks_at_when_there_is_room() -> None:
+    film = a_film(300, 400)
+    lung, finding = PixelBox(120, 40, 280, 260), PixelBox(180, 120, 210, 150)
+    plain, careful = Canvas(film, 1.0), Canvas(film, 1.0, keep_clear=(lung,))
+    for canvas in (plain, careful):
+        canvas.label("a mass", finding, GREEN)
+    (near,), (away,) = plain._labels, careful._labels
+    assert lung.x_min < near[0] < lung.x_max
+    assert away[2] <= lung.x_min or away[0] >= lung.x_max
+
+
+def test_five_centimetres_are_drawn_where_the_pixel_spacing_is_known() -> None:
+    plain = a_film(300, 300)
+    known = replace(plain, pixel_spacing_mm=(1.0, 1.0))
+    with_bar, without = (pictures.overlay(a_draft(FakeEye(), film), 600) for film in (known, plain))
+    assert with_bar.shape == without.shape
+    changed = np.argwhere((with_bar != without).any(2))
+    assert len(changed)
+    assert changed[:, 1].min() > 0.5 * with_bar.shape[1]
+
+
+def test_a_refused_film_is_drawn_with_its_reason_and_nothing_that_was_seen() -> None:
+    eye = FakeEye(in_scope=0.1, reason=ScopeReason.NOT_A_CHEST)
+    film = a_film()
+    result = pipeline.analyse(film, eye)
+    assert isinstance(result, OutOfScope)
+    picture = pictures.refused(film, result, 600)
+    assert max(picture.shape) <= 600
+    assert coloured(picture).any()
+
+
+def test_a_film_in_doubt_of_its_sides_says_so_first() -> None:
+    usual, doubtful = (a_draft(FakeEye(mirrored=m)).sight for m in (0.1, 0.6))
+    assert pictures._doubts(usual) == []
+    assert pictures._doubts(doubtful)[0].startswith("SIDES IN DOUBT")
+    mirrored = replace(doubtful, sides=SidesOpinion(mirrored=True, sure=True, evidence=6.0))
+    assert pictures._doubts(mirrored)[0].startswith("SHOWN MIRRORED")
 
 
 def test_text_is_broken_at_spaces_and_none_of_it_is_lost() -> None:

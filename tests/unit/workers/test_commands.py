@@ -56,7 +56,8 @@ def test_look_reads_dicom_and_pictures_alike(
     dicom.write_bytes(film.encode(film.from_pixels(PIXELS, FilmDescription(seed="x"))))
     commands.look([picture, dicom], as_json=True, out=tmp_path / "drawn.png")
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["file"] for one in told] == [str(picture), str(dicom)]
+    assert [one["image"] for one in told] == [str(picture), str(dicom)]
+    assert told[0]["image_id"] == "film.png"
     for one in told:
         states = {(item["observation"], item["state"]) for item in one["findings"]}
         assert ("mass or nodule", "PRESENT") in states
@@ -95,6 +96,39 @@ def test_look_goes_on_after_an_unreadable_file_and_fails_in_the_end(
     assert ended.value.code == 1
     assert "No such file" in said.err
     assert "AI DRAFT" in said.out
+
+
+def test_a_bad_file_has_an_object_with_its_error_and_the_others_go_on(
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(monkeypatch, FakeEye(in_scope=0.1, reason=ScopeReason.NOT_A_CHEST))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff garbage")
+    with pytest.raises(SystemExit) as ended:
+        commands.look([broken, picture], as_json=True)
+    first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert ended.value.code == 1
+    assert first["image"] == str(broken)
+    assert first["error"].startswith("UnreadableImage: ")
+    assert second["in_scope"] is False
+    assert second["reason"] == "not a chest radiograph"
+    assert len(second["regions"]) == 36
+    name, box, score = (second["regions"][0][key] for key in ("name", "box", "score"))
+    assert (name, len(box)) == ("abdomen", 4)
+    assert 0 <= score <= 1
+
+
+def test_a_film_that_is_not_read_is_drawn_with_the_reason_and_no_findings(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, FakeEye(in_scope=0.1, reason=ScopeReason.NOT_FRONTAL))
+    commands.look([picture], out=tmp_path / "drawn.png", as_json=True)
+    with Image.open(tmp_path / "drawn.png") as drawn:
+        assert drawn.mode == "RGB"
+        assert max(drawn.size) <= commands.OVERLAY_PX
 
 
 def test_the_shipped_bundle_is_listed_as_the_one_in_use(

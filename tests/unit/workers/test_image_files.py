@@ -50,7 +50,46 @@ def test_a_picture_cut_short_is_named_as_unreadable(tmp_path: Path) -> None:
         image_files.read(tmp_path / "a.jpg")
 
 
-def test_a_constant_16_bit_picture_is_no_film(tmp_path: Path) -> None:
-    Image.fromarray(np.full((40, 40), 9, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(UnreadableImage):
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_constant_picture_is_no_film(tmp_path: Path, kind: type[np.generic]) -> None:
+    Image.fromarray(np.full((40, 40), 9, kind)).save(tmp_path / "a.png")
+    with pytest.raises(UnreadableImage, match="constant"):
+        image_files.read(tmp_path / "a.png")
+
+
+def test_the_orientation_of_a_picture_is_not_known(tmp_path: Path) -> None:
+    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    assert image_files.read(tmp_path / "a.png").patient_orientation is None
+
+
+@pytest.mark.parametrize("mode", ["P", "LA", "RGBA", "CMYK", "RGB"])
+def test_every_kind_of_picture_becomes_grey_levels(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.fromarray(RAMP).convert(mode).save(path)
+    grey = image_files.read(path).pixels
+    assert grey.shape == (64, 48)
+    assert grey.dtype == np.float32
+    assert np.corrcoef(grey.ravel(), RAMP.ravel())[0, 1] > 0.99
+
+
+def test_what_is_transparent_keeps_its_grey_level(tmp_path: Path) -> None:
+    picture = Image.merge("LA", (Image.fromarray(RAMP), Image.new("L", (48, 64), 0)))
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_allclose(image_files.read(tmp_path / "a.png").pixels, RAMP / 255.0, atol=1e-6)
+
+
+def test_a_picture_with_values_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    levels = RAMP.astype(np.float32)
+    levels[5, 5] = np.nan
+    Image.fromarray(levels).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableImage, match="not finite"):
+        image_files.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_001, 10_000)])
+def test_a_picture_too_large_for_a_film_is_refused_before_it_is_unpacked(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    Image.new("1", size).save(tmp_path / "a.png")
+    with pytest.raises(UnreadableImage, match=r"too large|DecompressionBomb"):
         image_files.read(tmp_path / "a.png")
