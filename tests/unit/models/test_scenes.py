@@ -244,6 +244,14 @@ def test_a_plate_that_cuts_a_lung_off_says_so(bases: cache.Bases) -> None:
     assert windows.Window(40, 40, 110, 220).outside(lungs) == pytest.approx(0.5)
 
 
+def test_some_plates_miss_an_edge_of_the_lungs_and_most_do_not(bases: cache.Bases) -> None:
+    lungs = (bases.fields[0] & 3) > 0
+    rng = np.random.default_rng(4)
+    off = [windows.around_lungs(rng, bases.boxes[0]).outside(lungs) for _ in range(300)]
+    assert 0.04 < np.mean(np.asarray(off) >= samples.CUT_FROM) < 0.2
+    assert max(off) < 0.3
+
+
 def test_half_made_bases_open_with_what_is_done(tmp_path: Path, bases: cache.Bases) -> None:
     for name in cache.layout("train"):
         array = getattr(bases, name)
