@@ -12,41 +12,35 @@ import os
 import secrets
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom import spool
 from dicom.errors import SpoolUnavailable
+from dicom.watermark import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
+
+    from dicom.watermark import Room
 
 _WRITE_BACK_BYTES = 1 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 _sync_file_range = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much may be written: nothing when less than ``reserve_bytes`` would stay free."""
-
-    reserve_bytes: int
-    maximum_object_bytes: int
-
-
 class IncomingFile:
     """What pynetdicom takes for a temporary file: ``name``, ``file``, ``write``, ``close``."""
 
-    def __init__(self, root: Path, room: Room, owner: "Thread") -> None:
-        self.path = spool.incoming_folder(root) / f"{secrets.token_hex(16)}.dcm"
+    def __init__(self, folder: "IncomingFolder", owner: "Thread") -> None:
+        self.path = spool.incoming_folder(folder.root) / f"{secrets.token_hex(16)}.dcm"
         self.name = str(self.path)
         self.owner = owner
         self.size_bytes = 0
         self.failure: OSError | None = None
-        self._root = root
-        self._room = room
+        self._watermark = folder.watermark
+        self._maximum_bytes = folder.room.maximum_object_bytes
         self._descriptor: int | None = None
         self._head: bytearray | None = bytearray()
         self._sha256 = hashlib.sha256()
@@ -115,11 +109,11 @@ class IncomingFile:
         return self._descriptor
 
     def _open(self) -> None:
-        self._check_room()
+        self._watermark.check_new()
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def _put(self, data: bytes) -> None:
-        if self.size_bytes + len(data) > self._room.maximum_object_bytes:
+        if self.size_bytes + len(data) > self._maximum_bytes:
             raise OSError(errno.EFBIG, "larger than allowed")
         descriptor = self._open_descriptor()
         view = memoryview(data)
@@ -128,7 +122,7 @@ class IncomingFile:
         self.size_bytes += len(data)
         self._hash(data)
         if self.size_bytes - self._written_back >= _WRITE_BACK_BYTES:
-            self._check_room()
+            self._watermark.check_begun()
             self._write_back()
 
     def _hash(self, data: bytes) -> None:
@@ -140,10 +134,6 @@ class IncomingFile:
         if start is not None and start <= len(self._head):
             self._sha256.update(self._head[start:])
             self._head = None
-
-    def _check_room(self) -> None:
-        if spool.free_bytes(self._root) < self._room.reserve_bytes:
-            raise OSError(errno.ENOSPC, "below the reserve")
 
     def _write_back(self) -> None:
         """Let the disk begin now, so that the fsync at the end has little left to do."""
@@ -165,15 +155,16 @@ class IncomingFile:
 class IncomingFolder:
     """All files being received by one listener, each owned by the thread of its association."""
 
-    def __init__(self, root: Path, room: Room) -> None:
+    def __init__(self, root: Path, room: "Room") -> None:
         self.root = root
-        self._room = room
+        self.room = room
+        self.watermark = Watermark(root, room)
         self._lock = threading.Lock()
         self._files: dict[Path, IncomingFile] = {}
 
     def open(self, owner: "Thread") -> IncomingFile:
         """Begin a file; it never raises, see the module."""
-        incoming = IncomingFile(self.root, self._room, owner)
+        incoming = IncomingFile(self, owner)
         with self._lock:
             self._files[incoming.path] = incoming
         return incoming

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from pynetdicom import AE, _config
 
 from dicom import contexts, gate, spool, uids, upper_layer
-from dicom.incoming import IncomingFolder, Room
+from dicom.incoming import IncomingFolder
 from dicom.notices import AssociationNotice, NoticeKind
 from dicom.reception import Desk, Reception
 from dicom.values import Caller, ReceivedInstance
+from dicom.watermark import Room
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+
+    from dicom.commitment import CommitmentReport
 
 __all__ = ["AssociationNotice", "Listener", "ListenerConfig", "NoticeKind", "start", "utc_now"]
 
@@ -30,7 +33,8 @@ _LOOPBACK = (Caller(gate.ANY, "127.0.0.1"), Caller(gate.ANY, "::1"))
 class ListenerConfig:
     """What the listener is, and what it allows.
 
-    ``disk_reserve_bytes`` stay free on the spool's file system: below, 0xA700. ``acse_timeout_s``
+    ``disk_reserve_bytes`` stay free on the spool's file system: below, 0xA700, and then until
+    ``disk_resume_bytes`` are free (0: as soon as the reserve is). ``acse_timeout_s``
     is for the association request after connecting, ``socket_timeout_s`` for any byte in the
     middle of a PDU, ``network_timeout_s`` for silence between messages. ``port`` 0 takes a free
     one. With ``reuse_port`` several processes may listen on one port.
@@ -43,6 +47,7 @@ class ListenerConfig:
     callers: tuple[Caller, ...] = _LOOPBACK
     other_sop_classes: tuple[str, ...] = ()
     disk_reserve_bytes: int = 200 << 20
+    disk_resume_bytes: int = 0
     maximum_object_bytes: int = 2 << 30
     limits: gate.Limits = field(default_factory=gate.Limits)
     acse_timeout_s: float = 10.0
@@ -95,12 +100,14 @@ def start(
     accept: "Callable[[ReceivedInstance], None]",
     notice: "Callable[[AssociationNotice], None]",
     now: "Callable[[], datetime]" = utc_now,
+    report: "Callable[[CommitmentReport], bool]" = lambda _: False,
 ) -> Listener:
     """Listen until :meth:`Listener.stop`.
 
     ``accept`` records an instance and returns after its commit; it raises
-    :class:`IntakeUnavailable` (or an OSError) when it cannot now. Both callables are called from
-    several threads at once, and must not take patient data into what they raise.
+    :class:`IntakeUnavailable` (or an OSError) when it cannot now. ``report``
+    records what an archive reports about storage commitment, False for what nobody asked. All are
+    called from several threads at once, and must not take patient data into what they raise.
 
     Raises
     ------
@@ -113,10 +120,10 @@ def start(
     _config.LOG_HANDLER_LEVEL = "none"  # the stock handlers log data sets
     _config.STORE_RECV_CHUNKED_DATASET = True  # 66 MB of memory instead of 366 for a 100 MB object
     spool.prepare(config.spool_root)
-    room = Room(config.disk_reserve_bytes, config.maximum_object_bytes)
+    room = Room(config.disk_reserve_bytes, config.maximum_object_bytes, config.disk_resume_bytes)
     doorkeeper = gate.Gate(config.ae_title, gate.AllowList(config.callers), config.limits)
     reception = Reception(
-        Desk(accept, notice, now), doorkeeper, IncomingFolder(config.spool_root, room)
+        Desk(accept, notice, now, report), doorkeeper, IncomingFolder(config.spool_root, room)
     )
     plan = upper_layer.Plan(
         address=(config.host, config.port),

@@ -70,6 +70,7 @@ def celery_settings(settings: "Settings") -> dict[str, Any]:
         **_MESSAGES,
         **_WORKERS,
         "broker_url": url,
+        "task_soft_time_limit": settings.given_back_after_s,
         "task_time_limit": settings.hard_limit_s,
         "task_queues": [_queue(name, is_quorum=is_amqp) for name in (GPU, PACS)],
         "broker_transport_options": _amqp() if is_amqp else _redis(settings.hard_limit_s),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from dicom.associate import Requestor, Timeouts
-from dicom.errors import AssociationFailed
+from dicom.associate import Timeouts
+from dicom.errors import AssociationFailed, CertificateUnusable
 from dicom.send import echo
+from service import secure
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -50,8 +51,8 @@ def pacs(settings: "Settings") -> Check:
         words = "CARINA_PACS is not set: drafts are kept, not sent"
         return Check("pacs", is_well=True, words=words)
     try:
-        echo(settings.pacs, Requestor(settings.listener_ae_title, TIMEOUTS))
-    except AssociationFailed as error:
+        echo(settings.pacs, secure.requestor(settings, timeouts=TIMEOUTS))
+    except (AssociationFailed, CertificateUnusable) as error:
         return Check("pacs", is_well=False, words=f"{settings.pacs}: {error}")
     return Check("pacs", is_well=True, words=str(settings.pacs))
 
@@ -62,7 +63,7 @@ def disk(settings: "Settings") -> Check:
         free = shutil.disk_usage(settings.home).free // MEGABYTE
     except OSError as error:
         return Check("disk", is_well=False, words=f"{settings.home}: {error.strerror}")
-    enough = free >= 2 * settings.disk_reserve_mb
+    enough = free >= settings.resume_mb
     return Check("disk", is_well=enough, words=f"{free} MB free, {settings.disk_reserve_mb} kept")
 
 

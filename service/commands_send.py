@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from dicom.associate import Requestor
 from dicom.values import PacsNode
-from service import sending, terminal
+from service import secure, sending, terminal
 from service.settings import load
 
 SCU_AE_TITLE = "CARINA_SEND"
@@ -24,11 +23,13 @@ def send(
     Exit code 1 if any file was not taken.
     """
     settings = load()
-    to = PacsNode(settings.listener_ae_title, settings.listener_host, settings.listener_port)
+    with_tls = settings.listener_tls_certificate is not None
+    host, port = settings.listener_host, settings.listener_port
+    to = PacsNode(settings.listener_ae_title, host, port, with_tls)
     files, others = sending.find(paths)
     taken = 0
     with terminal.progress("sending", len(files)) as advance:
-        for answer in sending.send(files, to, Requestor(calling)):
+        for answer in sending.send(files, to, secure.requestor(settings, calling)):
             taken += answer.is_taken
             if not answer.is_taken:
                 terminal.say(f"not taken: {answer.path}: {answer.words}")

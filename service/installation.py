@@ -19,6 +19,8 @@ DEFAULT_HOME = "carina-data"
 FILE = "carina.env"
 EMBEDDED = "CARINA_EMBEDDED"
 """Names in the file the servers whose URLs ``carina up`` made; never set by an operator."""
+SECRET_FILE = "_FILE"  # noqa: S105  (the end of a name)
+"""Behind the name of a setting that is a secret: a file holds it."""
 
 _LINE = re.compile(r"(CARINA_[A-Z0-9_]+)='([^'\n]*)'")
 
@@ -41,10 +43,17 @@ def enter(data: Path | None, environment: MutableMapping[str, str] | None = None
     variables = os.environ if environment is None else environment
     home = (data or Path(variables.get(HOME) or DEFAULT_HOME)).absolute()
     variables[HOME] = str(home)
+    given = set(variables)
     for name, value in remembered(home).items():
-        if name != EMBEDDED:
+        # A secret comes by value or by file: the way that is kept gives way to the one given now.
+        if name != EMBEDDED and _twin(name) not in given:
             variables.setdefault(name, value)
     return home
+
+
+def _twin(name: str) -> str:
+    """Return the other name of the same secret; every name has one, few are ever set."""
+    return name.removesuffix(SECRET_FILE) if name.endswith(SECRET_FILE) else name + SECRET_FILE
 
 
 def remembered(home: Path) -> dict[str, str]:

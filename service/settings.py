@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from dicom.values import Caller, PacsNode, ResultKind
 from service.errors import SettingsInvalid
+from service.settings_security import SecretFiles, SecuritySettings, faults_of_access
 
 AE_TITLE_MAX = 16  # PS3.5 Table 6.2-1, VR AE
 LOOPBACK = ("127.0.0.1", "::1")
@@ -29,8 +30,11 @@ CommaList = Annotated[tuple[Any, ...], NoDecode]
 
 
 def parse_node(text: str) -> PacsNode:
-    """Read ``AET@host:port``; raises ValueError with what is wrong."""
-    ae_title, at, address = text.strip().partition("@")
+    """Read ``AET@host:port``, ``;tls`` behind it for TLS; raises ValueError with what is wrong."""
+    plain, semicolon, option = (part.strip() for part in text.partition(";"))
+    if semicolon and option != "tls":
+        raise ValueError(f"{text!r}: unknown option {option!r}")
+    ae_title, at, address = plain.partition("@")
     host, colon, port = address.rpartition(":")
     if not (at and colon and ae_title and host and port.isdigit()):
         raise ValueError(f"{text!r} is not AET@host:port")
@@ -38,7 +42,7 @@ def parse_node(text: str) -> PacsNode:
         raise ValueError(f"AE title {ae_title!r} is longer than {AE_TITLE_MAX} characters")
     if not 0 < int(port) < 2**16:
         raise ValueError(f"port {port} does not exist")
-    return PacsNode(ae_title=ae_title, host=host.strip("[]"), port=int(port))
+    return PacsNode(ae_title=ae_title, host=host.strip("[]"), port=int(port), tls=bool(semicolon))
 
 
 def parse_caller(text: str) -> Caller:
@@ -49,7 +53,7 @@ def parse_caller(text: str) -> Caller:
     return Caller(ae_title=ae_title, address=address)
 
 
-class Settings(BaseSettings):
+class Settings(SecuritySettings):
     """The settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="CARINA_", extra="ignore", frozen=True)
@@ -69,9 +73,8 @@ class Settings(BaseSettings):
     other_sop_classes: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further storage SOP class UIDs that are recorded, not read"
     )
-    disk_reserve_mb: int = Field(500, ge=0, description="Free space below which 0xA700 is answered")
 
-    pacs: PacsNode | None = Field(None, description="Where drafts go: AET@host:port")
+    pacs: PacsNode | None = Field(None, description="Where drafts go: AET@host:port[;tls]")
     delivery: Literal["auto", "shadow", "live"] = Field(
         "auto", description="auto: live to loopback, shadow to any other PACS"
     )
@@ -100,6 +103,9 @@ class Settings(BaseSettings):
 
     quiet_period_s: float = Field(10.0, ge=0, description="A study is closed after this silence")
     lease_s: float = Field(60.0, gt=1, description="How long a claim lasts without heartbeat")
+    soft_limit_s: float | None = Field(
+        None, gt=0, description="A job running longer is given back; unset: 9/10 of the hard limit"
+    )
     hard_limit_s: float = Field(300.0, gt=1, description="A job running longer is killed")
     max_attempts: int = Field(3, ge=1, description="Attempts before a job counts as poison")
     batch: int = Field(4, ge=1, le=64, description="Films a worker claims at once")
@@ -145,9 +151,22 @@ class Settings(BaseSettings):
     def _consistent(self) -> "Settings":
         if ResultKind.TEXT_SR not in self.results:
             raise ValueError("results must contain 'text': the text SR is always made")
+        if self.soft_limit_s is not None and self.soft_limit_s >= self.hard_limit_s:
+            raise ValueError("soft_limit_s must be shorter than hard_limit_s")
         if self.hard_limit_s <= self.lease_s:
             raise ValueError("hard_limit_s must be longer than lease_s")
         return self
+
+    @model_validator(mode="after")
+    def _nobody_comes_in_by_default(self) -> "Settings":
+        if faults := faults_of_access(self):
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def given_back_after_s(self) -> float:
+        """How long a job runs before its worker gives it back, somewhat before it is killed."""
+        return 0.9 * self.hard_limit_s if self.soft_limit_s is None else self.soft_limit_s
 
     @property
     def spool(self) -> Path:
@@ -178,8 +197,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic's signature)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then the TOML file."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _from_file())
+        """Arguments first, then the environment and the files it names, then the TOML file."""
+        secrets = SecretFiles(settings_cls)
+        return init_settings, secrets, env_settings, InitSettingsSource(settings_cls, _from_file())
 
 
 def load(**overrides: Any) -> Settings:  # noqa: ANN401  (pydantic validates)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from dicom.values import PacsNode
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ in a TOML file that `CARINA_CONFIG` names. The environment goes before `carina.e
 installation (written by `carina up`), that before the TOML file, that before the default.
 `carina settings` shows what is in force. A wrong setting stops the start, with every fault named.
 
-Secrets (the three URLs with passwords) are masked wherever they are shown.
+Secrets (the three URLs with passwords) are masked wherever they are shown. Each may stand in a file
+of its own instead, whose path is in the variable with `_FILE` behind its name
+(`CARINA_DATABASE_URL_FILE=/run/secrets/database-url`). No password has a default, and one that
+programs ship with is refused for a server on another machine. A listener that can be reached from
+outside does not start until `CARINA_CALLERS` says who may send.
 
 | variable | default | meaning |
 |---|---|---|
@@ -40,7 +45,7 @@ def rows_of(settings: Settings) -> tuple[Row, ...]:
     """Return every setting with the value in force; passwords are masked."""
     return tuple(
         Row(_variable(name), _text(getattr(settings, name)), field.description or "")
-        for name, field in Settings.model_fields.items()
+        for name, field in _fields()
     )
 
 
@@ -48,7 +53,7 @@ def page() -> str:
     """Return ``docs/settings.md``."""
     lines = [
         f"| `{_variable(name)}` | {_code(_default(field))} | {_escaped(field.description or '')} |"
-        for name, field in Settings.model_fields.items()
+        for name, field in _fields()
     ]
     return INTRODUCTION + "\n".join(lines) + "\n"
 
@@ -56,6 +61,12 @@ def page() -> str:
 def masked(url: str) -> str:
     """Return a URL without its password."""
     return PASSWORD.sub(r"\1:****@", url)
+
+
+def _fields() -> "list[tuple[str, FieldInfo]]":
+    """Return every setting, those of :class:`Settings` itself first, security behind them."""
+    own = Settings.__annotations__
+    return sorted(Settings.model_fields.items(), key=lambda each: each[0] not in own)
 
 
 def _variable(name: str) -> str:
@@ -71,6 +82,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return masked(value.get_secret_value())
+    if isinstance(value, PacsNode) and value.tls:
+        return f"{value};tls"
     if isinstance(value, tuple):
         return ",".join(map(_text, value))
     return str(value)

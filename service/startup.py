@@ -14,6 +14,7 @@ from service.embedded import credentials, place
 from service.embedded.servers import BROKER_URL, DATABASE_URL, OWNER_URL, Servers, Wanted, settle
 from service.errors import ServiceError, SettingsInvalid, StartFailed
 from service.files import private_folder
+from service.installation import SECRET_FILE
 from service.parts import CarinaProcess, import_path
 from service.processes import identify
 from service.runstate import Phase, RunState, run_folder, write
@@ -91,14 +92,16 @@ def plan(home: Path) -> Plan:
     _require_servers(settings, own)
     _remember(home, own, servers)
     environment = {**os.environ, **own, **import_path()}
+    untold = {OWNER_URL: "", OWNER_URL + SECRET_FILE: ""}
+    is_told = any(environment.get(name) for name in untold)
     return Plan(
         home=home,
         installation_id=known.installation_id,
         servers=servers.parts,
         # Only the upgrade may change tables: nobody else is told the owner's password.
-        processes=tuple(process(home, name, {**environment, OWNER_URL: ""}) for name in PROCESSES),
+        processes=tuple(process(home, name, environment | untold) for name in PROCESSES),
         set_up=servers.set_up,
-        upgrade=process(home, "db upgrade", environment) if environment.get(OWNER_URL) else None,
+        upgrade=process(home, "db upgrade", environment) if is_told else None,
         addresses=_addresses(home, settings, own["CARINA_WEB_PORT"]),
     )
 
@@ -171,7 +174,8 @@ def _by_whom(port: int) -> str:
 
 def _remember(home: Path, own: Mapping[str, str], servers: Servers) -> None:
     names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    names = names - {installation.HOME} | {"CARINA_CONFIG"}
+    files = {f"{name}{SECRET_FILE}" for name in (DATABASE_URL, OWNER_URL, BROKER_URL)}
+    names = names - {installation.HOME} | {"CARINA_CONFIG"} | files
     kept = {name: os.environ[name] for name in names if os.environ.get(name)}
     embedded = ",".join(server.name for server in servers.parts)
     installation.remember(home, kept | dict(own) | {installation.EMBEDDED: embedded})

@@ -1,10 +1,12 @@
 """A real Celery worker on a stand-in for the network that dies of, or hangs on, marked films.
 
-``python stumbling_worker.py QUEUE`` with ``CARINA_…`` settings; ``DEADLY`` and ``ENDLESS`` hold the
-SOP Instance UIDs of the films that end the process, or never come back, joined by commas.
+``python stumbling_worker.py QUEUE`` with ``CARINA_…`` settings; ``DEADLY``, ``ENDLESS`` and
+``STUBBORN`` hold the SOP Instance UIDs of the films that end the process, never come back, or never
+come back and hear no signal (as in a kernel that hangs), joined by commas.
 """
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,6 +25,9 @@ class StumblingEye(FakeEye):
         uids = {image.image_id for image in images}
         if uids & marked("DEADLY"):
             os._exit(1)
+        if uids & marked("STUBBORN"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+            threading.Event().wait()
         if uids & marked("ENDLESS"):
             threading.Event().wait()
         return FakeEye.look(self, images)

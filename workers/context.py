@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dicom.associate import DEFAULT_TIMEOUTS, Requestor, Timeouts
-from service import jobs
+from dicom.associate import DEFAULT_TIMEOUTS, Timeouts
+from service import jobs, secure
 from service.db.engine import Database
 from workers.heartbeat import Pulse
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from dicom.associate import Requestor
     from models.protocols import Eye
     from service.settings import Settings
     from service.values import Fence
@@ -52,9 +53,9 @@ class WorkerContext:
         return timedelta(seconds=self.settings.hard_limit_s)
 
     @property
-    def requestor(self) -> Requestor:
+    def requestor(self) -> "Requestor":
         """Our side of an association with the archive."""
-        return Requestor(self.settings.listener_ae_title, self.timeouts)
+        return secure.requestor(self.settings, timeouts=self.timeouts)
 
     @property
     def pulse(self) -> Pulse:

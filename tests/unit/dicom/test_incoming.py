@@ -9,7 +9,8 @@ from film_builders import a_film
 
 from dicom import film, incoming, spool
 from dicom.errors import SpoolUnavailable
-from dicom.incoming import IncomingFolder, Room
+from dicom.incoming import IncomingFolder
+from dicom.watermark import Room
 
 ROOM = Room(reserve_bytes=0, maximum_object_bytes=1 << 30)
 
