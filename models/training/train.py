@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from models.training.batches import Pseudo
 
-SIMULATED, REAL, WRONG = 13, 6, 1  # films of each kind in a batch
+MIX = (13, 6, 1)  # films in a batch: simulated, real, real but not to be read
 EMA = 0.997
 
 
@@ -37,6 +37,7 @@ class Plan:
     save_every: int = 100
     seed: int = 5
     body_share: float = 0.3  # of the rate, for convolutions that start from published weights
+    mix: tuple[int, int, int] = MIX
     frozen_blocks: int = 5  # of the convolutions' first blocks
 
 
@@ -138,11 +139,12 @@ def fit(run: Run, bank: Bank, stream: RealStream) -> None:
     """Learn until the plan is fulfilled."""
     started, first = time.monotonic(), run.step
     sums: dict[str, float] = {}
+    simulated_films, real_films, wrong = run.plan.mix
     while run.step < run.plan.steps:
         rng = np.random.default_rng((run.plan.seed, run.step))
-        simulated = bank.take(rng.integers(len(bank), size=SIMULATED))
-        films = [stream.sample(rng) for _ in range(REAL)]
-        films += [stream.negative(rng) for _ in range(WRONG)]
+        simulated = bank.take(rng.integers(len(bank), size=simulated_films))
+        films = [stream.sample(rng) for _ in range(real_films)]
+        films += [stream.negative(rng) for _ in range(wrong)]
         for name, value in run.learn(join(simulated, collate(films))).items():
             sums[name] = sums.get(name, 0.0) + value
         if run.step % 50 == 0:
@@ -177,13 +179,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--start", type=Path)
     parser.add_argument("--body", type=Path, help="published weights of the convolutions")
+    parser.add_argument("--mix", type=int, nargs=3, default=MIX, help="simulated, real, wrong")
     parser.add_argument("--frozen", type=int, default=5)
     parser.add_argument("--pseudo", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(2)
     films = real.load(chosen.real, "train", chosen.bases / "small")
     pseudo = load_pseudo(chosen.pseudo) if chosen.pseudo else {}
-    plan = Plan(chosen.steps, chosen.rate, frozen_blocks=chosen.frozen)
+    plan = Plan(chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen)
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
         run.adopt(chosen.body)
