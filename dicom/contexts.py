@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 CR_IMAGE = "1.2.840.10008.5.1.4.1.1.1"
 DX_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.1"
 
@@ -118,13 +119,25 @@ def supported(other_sop_classes: "Iterable[str]" = ()) -> list[PresentationConte
     Uncompressed comes first: pynetdicom takes the first of ours that the sender offers, and every
     sender can send what it offers uncompressed.
     """
-    contexts: list[PresentationContext] = []
+    contexts: list[PresentationContext] = [_reports()]
     for row in accepted_classes(other_sop_classes):
         context = AcceptedContext()
         context.abstract_syntax = UID(row.sop_class_uid)
         context.transfer_syntax = [UID(uid) for uid in row.transfer_syntax_uids]
         contexts.append(context)
     return contexts
+
+
+def _reports() -> PresentationContext:
+    """Return the context of storage commitment reports: the archive that calls is the SCP.
+
+    It says so by role selection (PS3.4 J.3.3); one that forgets to is heard all the same.
+    """
+    context = AcceptedContext()
+    context.abstract_syntax = UID(STORAGE_COMMITMENT)
+    context.transfer_syntax = [UID(uid) for uid in tuple(UNCOMPRESSED)[:2]]
+    context.scu_role = context.scp_role = True
+    return context
 
 
 def conformance_tables() -> str:
@@ -134,6 +147,10 @@ def conformance_tables() -> str:
         f"| {row.name} | {row.sop_class_uid} | SCP | {_set_name(row)} | {row.use} |"
         for row in accepted_classes()
     ]
+    lines.append(
+        f"| Storage Commitment Push Model | {STORAGE_COMMITMENT} | SCU, by role selection |"
+        " Explicit and Implicit VR Little Endian | reports heard |"
+    )
     lines += ["", "| Transfer syntax | UID | Set |", "|---|---|---|"]
     lines += [f"| {name} | {uid} | uncompressed |" for uid, name in UNCOMPRESSED.items()]
     lines += [f"| {name} | {uid} | compressed |" for uid, name in COMPRESSED.items()]

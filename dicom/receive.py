@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from dicom.commitment import CommitmentReport
+
 __all__ = ["AssociationNotice", "Listener", "ListenerConfig", "NoticeKind", "start", "utc_now"]
 
 _STOP_S = 5.0
@@ -98,12 +100,14 @@ def start(
     accept: "Callable[[ReceivedInstance], None]",
     notice: "Callable[[AssociationNotice], None]",
     now: "Callable[[], datetime]" = utc_now,
+    report: "Callable[[CommitmentReport], bool]" = lambda _: False,
 ) -> Listener:
     """Listen until :meth:`Listener.stop`.
 
     ``accept`` records an instance and returns after its commit; it raises
-    :class:`IntakeUnavailable` (or an OSError) when it cannot now. Both callables are called from
-    several threads at once, and must not take patient data into what they raise.
+    :class:`IntakeUnavailable` (or an OSError) when it cannot now. ``report``
+    records what an archive reports about storage commitment, False for what nobody asked. All are
+    called from several threads at once, and must not take patient data into what they raise.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def start(
     room = Room(config.disk_reserve_bytes, config.maximum_object_bytes, config.disk_resume_bytes)
     doorkeeper = gate.Gate(config.ae_title, gate.AllowList(config.callers), config.limits)
     reception = Reception(
-        Desk(accept, notice, now), doorkeeper, IncomingFolder(config.spool_root, room)
+        Desk(accept, notice, now, report), doorkeeper, IncomingFolder(config.spool_root, room)
     )
     plan = upper_layer.Plan(
         address=(config.host, config.port),

@@ -14,7 +14,7 @@ import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
-from dicom import gate, header, spool, uids
+from dicom import commitment, gate, header, spool, uids
 from dicom.errors import (
     IdentityInvalid,
     IntakeUnavailable,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
     from pynetdicom.events import Event, EventHandlerType
 
+    from dicom.commitment import CommitmentReport
     from dicom.header import InstanceHeader
     from dicom.incoming import IncomingFile, IncomingFolder
 
@@ -51,6 +52,7 @@ class Desk:
     accept: "Callable[[ReceivedInstance], None]"
     notice: "Callable[[AssociationNotice], None]"
     now: "Callable[[], datetime]"
+    report: "Callable[[CommitmentReport], bool]" = lambda _: False
 
 
 class Reception:
@@ -71,6 +73,7 @@ class Reception:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _: StoreStatus.SUCCESS.value),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_EVENT_REPORT, commitment.answer_with(self._desk.report)),
             (evt.EVT_RELEASED, self._on_released),
             (evt.EVT_ABORTED, self._on_aborted),
         ]

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from service.db.tables import Base
+from service.db.outbox_tables import Base  # all tables: these stand on the others
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -52,13 +52,25 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
     "release": Entry("service.commands_studies:release", "Let a held study go on"),
+    "destinations list": Entry(
+        "service.commands_destinations:list_all", "Where drafts go, what waits, what is proven"
+    ),
+    "destinations suspend": Entry(
+        "service.commands_destinations:suspend", "Send nothing there for now"
+    ),
+    "destinations drain": Entry(
+        "service.commands_destinations:drain", "Let go out what is ready, hold back the rest"
+    ),
+    "destinations resume": Entry(
+        "service.commands_destinations:resume", "Send there again, what waited first"
+    ),
     "audit list": Entry("service.commands_audit:list_events", "Events of the audit trail"),
     "audit verify": Entry("service.commands_audit:verify", "Prove that nothing was changed"),
     "audit export": Entry("service.commands_audit:export", "Export as PS3.15 A.5 or JSON lines"),
     "models list": Entry("workers.commands:models_list", "The network bundles in use"),
     "models verify": Entry("workers.commands:models_verify", "Check hashes, load, self-test"),
     "look": Entry("workers.commands:look", "Read one image here and now, without any service"),
-    "simulate": Entry("workers.commands:simulate", "Make simulated radiographs"),
+    "simulate": Entry("workers.simulating:simulate", "Make simulated radiographs"),
     "listen": Entry("service.commands_run:listen", "Process: the DICOM listener"),
     "work": Entry("workers.commands:work", "Process: a worker with the networks"),
     "deliver": Entry("workers.commands:deliver", "Process: the deliverer to the PACS"),
@@ -68,6 +80,7 @@ COMMANDS: dict[str, Entry] = {
 }
 
 GROUPS = {
+    "destinations": "The archives that drafts go to",
     "audit": "The audit trail",
     "models": "The network bundles",
     "db": "The database",

@@ -8,8 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dicom.status import is_stored
 from dicom.values import InstanceRef, KeptResult, ResultKind
-from service import audit, lifecycle
-from service.db.tables import DELIVERABLE, DeliveryRow, JobRow, ResultRow
+from service import audit, consignments, lifecycle
+from service.consignments import Outbox
+from service.db.outbox_tables import DeliveryRow
+from service.db.tables import JobRow, ResultRow
 from service.values import EventType, Fence, Job
 
 if TYPE_CHECKING:
@@ -26,29 +28,17 @@ ORDER = list(ResultKind)
 
 
 def claim(
-    session: "Session", owner: str, now: "datetime", lease: "timedelta", root: Path
+    session: "Session", owner: str, now: "datetime", lease: "timedelta", outbox: Outbox
 ) -> tuple[Job, Fence, tuple[KeptResult, ...]] | None:
-    """Take the job that waits longest for sending or for proof; None when nothing is due.
+    """Take the consignment that waits longest, with its results in sending order.
 
-    ``root`` is the folder of kept results; the paths returned are under it, in sending order.
+    None when nothing is due.
     """
-    row = session.scalars(
-        select(JobRow)
-        .where(
-            JobRow.state.in_(DELIVERABLE),
-            JobRow.next_attempt_at <= now,
-            JobRow.owner.is_(None),
-        )
-        .order_by(JobRow.next_attempt_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
-    if row is None:
+    claimed = consignments.claim(session, owner, now, lease, outbox)
+    if claimed is None:
         return None
-    fence = lifecycle.take(row, owner, now, lease)
-    row.delivery_attempts += 1
-    session.flush()
-    return lifecycle.to_value(row), fence, kept(session, row.job_id, root)
+    job, fence = claimed
+    return job, fence, kept(session, job.job_id, outbox.root)
 
 
 def kept(session: "Session", job_id: "UUID", root: Path) -> tuple[KeptResult, ...]:
@@ -87,7 +77,7 @@ def record(
     FenceLost
         If somebody else works on the job now.
     """
-    row = lifecycle.fenced(session, fence)
+    row, _ = consignments.fenced(session, fence)
     ids = _result_ids(session, fence.job_id)
     for outcome in outcomes:
         stored = is_stored(outcome.status)
@@ -118,15 +108,6 @@ def record(
         _tell(session, row, (fence.owner, destination, outcome), now)
 
 
-def retry_later(session: "Session", fence: Fence, now: "datetime", delay: "timedelta") -> Job:
-    """Leave the job in its state, due again after ``delay``; the fence is given up."""
-    row = lifecycle.fenced(session, fence)
-    lifecycle.release(row)
-    row.next_attempt_at = now + delay
-    session.flush()
-    return lifecycle.to_value(row)
-
-
 def prove(
     session: "Session",
     fence: Fence,
@@ -138,7 +119,7 @@ def prove(
 
     An object that was never offered is not owed. Nothing is moved: the caller decides.
     """
-    lifecycle.fenced(session, fence)
+    consignments.fenced(session, fence)
     ids = _result_ids(session, fence.job_id)
     session.execute(
         update(DeliveryRow)

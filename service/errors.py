@@ -7,6 +7,7 @@
     ├── IllegalTransition     a job was asked to make a move that the table does not know
     ├── FenceLost             somebody else works on this job now: stop, write nothing
     ├── UnknownStudy          no such study
+    ├── UnknownDestination    no such destination
     ├── StudyHeld             the study is held: a person must resolve that first
     ├── NothingToRead         replay was asked for a study without anything that is read
     ├── NothingToDeliver      redeliver was asked for a job without kept results
@@ -51,6 +52,10 @@ class FenceLost(ServiceError):
 
 class UnknownStudy(ServiceError):
     """No such study."""
+
+
+class UnknownDestination(ServiceError):
+    """No such destination."""
 
 
 class StudyHeld(ServiceError):

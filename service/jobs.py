@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, tuple_, update
 
-from service import audit, lifecycle
+from service import audit, consignments, lifecycle
 from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
 from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
@@ -92,6 +92,7 @@ def supersede(
     ).all()
     for row in rows:
         lifecycle.put(session, row, JobState.SUPERSEDED, now, (SYSTEM, facts))
+    consignments.supersede(session, [row.job_id for row in rows])
     return tuple(map(lifecycle.to_value, rows))
 
 
@@ -145,11 +146,13 @@ def heartbeat(
     """
     if not fences:
         return ()
+    sending = [fence for fence in fences if fence.destination]
+    held = consignments.heartbeat(session, sending, now, lease, hard_limit)
     kept = session.execute(
         update(JobRow)
         .where(
             tuple_(JobRow.job_id, JobRow.attempt, JobRow.owner).in_(
-                [(fence.job_id, fence.attempt, fence.owner) for fence in fences]
+                [(one.job_id, one.attempt, one.owner) for one in fences if not one.destination]
             ),
             JobRow.claimed_at > now - hard_limit,
         )
@@ -158,7 +161,11 @@ def heartbeat(
         .execution_options(synchronize_session=False)
     )
     ours = {(job_id, attempt) for job_id, attempt in kept}
-    return tuple(fence for fence in fences if (fence.job_id, fence.attempt) in ours)
+    return tuple(
+        one
+        for one in fences
+        if (one in held if one.destination else (one.job_id, one.attempt) in ours)
+    )
 
 
 def move(
@@ -171,7 +178,8 @@ def move(
     """Make one legal move and leave its audit event.
 
     A move that hands the job on or ends it (ENCODED, SKIPPED, FAILED, SHADOW, SUPERSEDED,
-    DELIVERED, WITHDRAWN, QUEUED) gives up the fence: write everything else before it.
+    DELIVERED, WITHDRAWN, QUEUED) gives up the fence: write everything else before it. A fence for
+    one destination moves the consignment, and the job as far as that takes it.
 
     Raises
     ------
@@ -180,6 +188,8 @@ def move(
     IllegalTransition
         If the table does not know the move.
     """
+    if fence.destination:
+        return consignments.move(session, fence, to, now, facts)
     row = lifecycle.fenced(session, fence)
     lifecycle.put(session, row, to, now, (fence.owner, facts or JobFacts()))
     return lifecycle.to_value(row)
@@ -281,7 +291,7 @@ def expire(session: "Session", now: "datetime", max_attempts: int) -> tuple[Job,
     for row in poison:
         lifecycle.put(session, row, JobState.FAILED, now, (SYSTEM, POISON))
     touched = {row.job_id: row for row in (*silent, *poison)}
-    return tuple(map(lifecycle.to_value, touched.values()))
+    return (*map(lifecycle.to_value, touched.values()), *consignments.expire(session, now))
 
 
 def _is_suspect(row: JobRow) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from service.db.outbox_tables import ConsignmentRow
     from service.values import EventOutcome
 
 EVENT_OF: "Mapping[JobState, EventType]" = {
@@ -83,7 +84,7 @@ def fenced(session: "Session", fence: Fence) -> JobRow:
     return row
 
 
-def take(row: JobRow, owner: str, now: "datetime", lease: "timedelta") -> Fence:
+def take(row: "JobRow | ConsignmentRow", owner: str, now: "datetime", lease: "timedelta") -> Fence:
     """Put an owner on a locked row; every older fence is worthless from here on."""
     row.attempt += 1
     row.owner = owner
@@ -92,7 +93,7 @@ def take(row: JobRow, owner: str, now: "datetime", lease: "timedelta") -> Fence:
     return Fence(row.job_id, row.attempt, owner)
 
 
-def release(row: JobRow) -> None:
+def release(row: "JobRow | ConsignmentRow") -> None:
     """Take the owner off a locked row."""
     row.owner = None
     row.lease_until = None
@@ -166,6 +167,7 @@ def to_value(row: JobRow) -> Job:
         replaces_job_id=row.replaces_job_id,
         reason=row.reason,
         delivery_attempts=row.delivery_attempts,
+        sent_at=row.sent_at,
     )
 
 

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicom import gate, receive
-from service import audit, intake, logs, reading, ready, secure
+from service import audit, commitments, intake, logs, reading, ready, secure
 from service.db import migrate
 from service.db.engine import Database, check_durable
 from service.errors import StartFailed
@@ -25,12 +25,14 @@ from service.values import AuditEvent, EventType
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
+    from dicom.commitment import CommitmentReport
     from dicom.receive import AssociationNotice
     from dicom.values import ReceivedInstance
     from service.intake import IntakeRules
     from service.settings import Settings
 
 MEGABYTE = 1_000_000
+LISTENER = "listener"
 LOOK_EVERY_S = 0.5
 ENDED_BADLY = 1
 GRACE_S = 20.0  # a listener waits five seconds for what is being received
@@ -91,6 +93,7 @@ def _start(settings: "Settings", database: Database) -> receive.Listener:
             configuration(settings),
             accept=partial(_accept, database, reading.intake_rules(settings)),
             notice=partial(_notice, database),
+            report=partial(_report, database),
         )
     except OSError as error:
         where = f"{settings.listener_host}:{settings.listener_port}"
@@ -132,6 +135,20 @@ def _accept(database: Database, rules: "IntakeRules", received: "ReceivedInstanc
         reception=reception,
         size_bytes=received.size_bytes,
     )
+
+
+def _report(database: Database, heard: "CommitmentReport") -> bool:
+    """Take down a storage commitment report; the deliverers look at it next."""
+    with database.begin() as session:
+        known = commitments.report(session, heard, LISTENER, receive.utc_now())
+    log.info(
+        "commitment_reported",
+        transaction_uid=heard.transaction_uid,
+        committed=len(heard.committed),
+        failed=len(heard.failures),
+        known=known,
+    )
+    return known
 
 
 def _notice(database: Database, notice: "AssociationNotice") -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from service import audit, jobs, lifecycle, studies
+from service import audit, consignments, jobs, lifecycle, studies
 from service.db.tables import JobRow, ResultRow
 from service.errors import NothingToDeliver, NothingToRead, StudyHeld
 from service.values import (
@@ -57,6 +57,8 @@ def replay(session: "Session", study_instance_uid: str, user_id: str, now: "date
 def redeliver(session: "Session", study_instance_uid: str, user_id: str, now: "datetime") -> Job:
     """Send the newest kept results again, byte for byte.
 
+    What was delivered goes to all its destinations again, what failed only to those that failed.
+
     Raises
     ------
     UnknownStudy
@@ -86,6 +88,7 @@ def redeliver(session: "Session", study_instance_uid: str, user_id: str, now: "d
         raise NothingToDeliver(f"the newest results are {row.state}")
     _tell(session, study, EventType.REDELIVERY_REQUESTED, user_id, now)
     row.delivery_attempts = 0
+    consignments.reopen(session, row, now)
     lifecycle.put(session, row, JobState.SENDING, now, (user_id, JobFacts()))
     row.next_attempt_at = now
     session.flush()

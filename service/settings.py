@@ -5,7 +5,9 @@ a TOML file named by ``CARINA_CONFIG``. The environment wins. ``load`` names eve
 """
 
 import os
+import re
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,12 +21,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from dicom.values import Caller, PacsNode, ResultKind
+from dicom.values import Caller, PacsNode, ResultKind, WebNode
 from service.errors import SettingsInvalid
 from service.settings_security import SecretFiles, SecuritySettings, faults_of_access
+from service.values import Destination, Proof
 
 AE_TITLE_MAX = 16  # PS3.5 Table 6.2-1, VR AE
 LOOPBACK = ("127.0.0.1", "::1")
+DESTINATION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 CommaList = Annotated[tuple[Any, ...], NoDecode]
 
@@ -53,6 +57,31 @@ def parse_caller(text: str) -> Caller:
     return Caller(ae_title=ae_title, address=address)
 
 
+def parse_destination(text: str) -> Destination:
+    """Read ``name=AET@host:port`` or ``name=https://…``; raises ValueError with what is wrong.
+
+    Options follow after semicolons: ``proof=auto|commitment|query``, for a node ``tls``, for
+    DICOMweb ``token_file=PATH``.
+    """
+    address, *options = (part.strip() for part in text.split(";"))
+    name, equals, where = address.partition("=")
+    if not equals or not DESTINATION_NAME.fullmatch(name):
+        raise ValueError(f"{text!r} is not name=AET@host:port or name=https://…")
+    said = dict(one.partition("=")[::2] for one in options)
+    proof = Proof(said.pop("proof", Proof.AUTO))
+    to: PacsNode | WebNode
+    if where.startswith(("http://", "https://")):
+        to = WebNode(where.rstrip("/"), said.pop("token_file", ""))
+    else:
+        to = replace(parse_node(where), tls="tls" in said)
+        said.pop("tls", None)
+    if said:
+        raise ValueError(f"{name}: unknown option {', '.join(sorted(said))}")
+    if isinstance(to, WebNode) and proof is Proof.COMMITMENT:
+        raise ValueError(f"{name}: DICOMweb has no storage commitment here: use proof=query")
+    return Destination(name, to, proof)
+
+
 class Settings(SecuritySettings):
     """The settings of one installation."""
 
@@ -75,11 +104,18 @@ class Settings(SecuritySettings):
     )
 
     pacs: PacsNode | None = Field(None, description="Where drafts go: AET@host:port[;tls]")
+    destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
+        (), description="Further archives, comma separated: name=AET@host:port or name=https://…"
+    )
+    proof: Proof = Field(Proof.AUTO, description="How CARINA_PACS proves: commitment, query, auto")
+    commitment_timeout_s: float = Field(
+        60.0, gt=0, description="Wait for a storage commitment report before asking anew"
+    )
     delivery: Literal["auto", "shadow", "live"] = Field(
         "auto", description="auto: live to loopback, shadow to any other PACS"
     )
     demo_override: str = Field(
-        "", description="The exact AET@host:port a demo bundle may deliver to; audited"
+        "", description="The exact AET@host:port (or URL) a demo bundle may deliver to; audited"
     )
     results: Annotated[tuple[ResultKind, ...], NoDecode] = Field(
         tuple(ResultKind), description="Which result objects are made; text is always made"
@@ -142,6 +178,14 @@ class Settings(SecuritySettings):
     def _other(cls, value: object) -> object:
         return tuple(_split(value)) if isinstance(value, str) else value
 
+    @field_validator("destinations", mode="before")
+    @classmethod
+    def _destinations(cls, value: object) -> object:
+        parts = _split(value) if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            return value
+        return tuple(parse_destination(one) if isinstance(one, str) else one for one in parts)
+
     @field_validator("pacs", mode="before")
     @classmethod
     def _pacs(cls, value: object) -> object:
@@ -151,6 +195,9 @@ class Settings(SecuritySettings):
     def _consistent(self) -> "Settings":
         if ResultKind.TEXT_SR not in self.results:
             raise ValueError("results must contain 'text': the text SR is always made")
+        names = [one.name for one in self.archives]
+        if len(set(names)) < len(names):
+            raise ValueError("destinations must have names of their own ('pacs' is CARINA_PACS)")
         if self.soft_limit_s is not None and self.soft_limit_s >= self.hard_limit_s:
             raise ValueError("soft_limit_s must be shorter than hard_limit_s")
         if self.hard_limit_s <= self.lease_s:
@@ -162,6 +209,12 @@ class Settings(SecuritySettings):
         if faults := faults_of_access(self):
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def archives(self) -> tuple[Destination, ...]:
+        """Every destination; the first one decides what kinds of SR are made."""
+        default = () if self.pacs is None else (Destination("pacs", self.pacs, self.proof),)
+        return (*default, *self.destinations)
 
     @property
     def given_back_after_s(self) -> float:

@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 
 from service import auditlog
 from service.auditlog import AuditEntry, AuditQuery
+from service.db.outbox_tables import DeliveryRow
 from service.db.tables import (
-    DeliveryRow,
     InstanceRow,
     JobRow,
     ResultRow,

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from dicom.values import PacsNode, WebNode
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -104,6 +106,7 @@ class Job:
     replaces_job_id: "UUID | None" = None
     reason: str | None = None
     delivery_attempts: int = 0
+    sent_at: "datetime | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,54 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Proof that the holder is the one working on a job: every write of a worker carries it."""
+    """Proof that the holder is the one working on a job: every write of a worker carries it.
+
+    With a ``destination`` it is for the job's consignment to that destination only.
+    """
 
     job_id: "UUID"
     attempt: int
     owner: str
+    destination: str = ""
+
+
+class Proof(StrEnum):
+    """How an archive is made to say that it has what was sent."""
+
+    AUTO = "auto"  # storage commitment where it is offered and works, else a query
+    COMMITMENT = "commitment"  # storage commitment only (PS3.4 annex J)
+    QUERY = "query"  # C-FIND, or QIDO-RS of a DICOMweb destination
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One archive that drafts go to; ``name`` is what its queue is called.
+
+    Written ``name=AET@host:port`` or ``name=https://…``, with options after semicolons.
+    """
+
+    name: str
+    to: PacsNode | WebNode
+    proof: Proof = Proof.AUTO
+
+    def __str__(self) -> str:
+        options = "" if self.proof is Proof.AUTO else f";proof={self.proof}"
+        if isinstance(self.to, WebNode):
+            options += f";token_file={self.to.token_file}" if self.to.token_file else ""
+        elif self.to.tls:
+            options += ";tls"
+        return f"{self.name}={self.to}{options}"
+
+
+class CommitmentState(StrEnum):
+    """Where a storage commitment transaction stands (PS3.4 annex J)."""
+
+    REQUESTED = "REQUESTED"  # the archive took the request; its report is outstanding
+    COMMITTED = "COMMITTED"  # it reported that it keeps every object
+    PARTIAL = "PARTIAL"  # it reported objects that it does not keep
+    EXPIRED = "EXPIRED"  # no report in time; asked again under a new transaction UID
+    REFUSED = "REFUSED"  # it did not take the request
+    NOT_OFFERED = "NOT_OFFERED"  # it does not know the service
 
 
 class EventType(StrEnum):
@@ -166,6 +212,13 @@ class EventType(StrEnum):
     SENDING_FAILED = "sending_failed"
     RESULTS_SENT = "results_sent"
     DELIVERY_PROVEN = "delivery_proven"
+    COMMITMENT_REQUESTED = "commitment_requested"
+    COMMITMENT_REPORTED = "commitment_reported"
+    DESTINATION_DELIVERED = "destination_delivered"
+    DESTINATION_FAILED = "destination_failed"
+    DESTINATION_SUSPENDED = "destination_suspended"
+    DESTINATION_DRAINED = "destination_drained"
+    DESTINATION_RESUMED = "destination_resumed"
     REDELIVERY_REQUESTED = "redelivery_requested"
     REPLAY_REQUESTED = "replay_requested"
     DEMO_OVERRIDE_USED = "demo_override_used"

@@ -9,7 +9,10 @@ from typing import Any
 
 from kept_results import SOP_CLASSES
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config, build_role, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import StorageCommitmentPushModel as PushModel
+from pynetdicom.sop_class import StorageCommitmentPushModelInstance as PushModelInstance
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind as StudyRootFind,
 )
@@ -29,6 +32,10 @@ class Manners:
     ``statuses`` are answered by SOP class, success otherwise. ``cut_after`` objects it aborts.
     ``lies`` answers success and keeps nothing. ``find_status`` is the final status of a query.
     ``gate`` is waited for before each answer.
+
+    ``vouches`` is how it reports storage commitment: on the "same" association, by one of its own
+    "back" to ``report_to``, "never", or "refuses" the request. Of ``forgets``, SOP classes, it
+    reports that it does not keep them.
     """
 
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -37,6 +44,9 @@ class Manners:
     lies: bool = False
     find_status: int = 0x0000
     gate: threading.Event | None = None
+    vouches: str = ""
+    report_to: PacsNode | None = None
+    forgets: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -50,6 +60,55 @@ class UnreliableArchive:
     series: dict[str, tuple[str, str]] = field(default_factory=dict)
     associations: int = 0
     proposed: list[set[tuple[str, str]]] = field(default_factory=list)
+    transactions: list[str] = field(default_factory=list)
+    reporters: list[threading.Thread] = field(default_factory=list)
+
+    def on_action(self, event: evt.Event) -> tuple[int, None]:
+        asked = event.action_information
+        self.transactions.append(str(asked.TransactionUID))
+        if self.manners.vouches == "refuses":
+            return 0x0110, None
+        if self.manners.vouches != "never":
+            how = self.report_same if self.manners.vouches == "same" else self.report_back
+            reporter = threading.Thread(target=how, args=(self.report(asked), event.assoc))
+            self.reporters.append(reporter)
+            reporter.start()
+        return 0x0000, None
+
+    def report(self, asked: Dataset) -> Dataset:
+        report = Dataset()
+        report.TransactionUID = asked.TransactionUID
+        report.ReferencedSOPSequence, report.FailedSOPSequence = [], []
+        for ref in asked.ReferencedSOPSequence:
+            item = Dataset()
+            item.ReferencedSOPClassUID = ref.ReferencedSOPClassUID
+            item.ReferencedSOPInstanceUID = ref.ReferencedSOPInstanceUID
+            is_kept = str(ref.ReferencedSOPInstanceUID) in self.kept
+            if is_kept and str(ref.ReferencedSOPClassUID) not in self.manners.forgets:
+                report.ReferencedSOPSequence.append(item)
+            else:
+                item.FailureReason = 0x0112  # no such object instance
+                report.FailedSOPSequence.append(item)
+        return report
+
+    def report_same(self, report: Dataset, assoc: Association) -> None:
+        assoc.send_n_event_report(
+            report, 2 if report.FailedSOPSequence else 1, PushModel, PushModelInstance
+        )
+
+    def report_back(self, report: Dataset, _: Association | None = None) -> int:
+        """Report on an association of our own, as its SCP; return the status of the answer."""
+        assert self.manners.report_to is not None
+        to = self.manners.report_to
+        ae = AE(ae_title="ARCHIVE")
+        ae.add_requested_context(PushModel, [IMPLICIT])
+        role = build_role(PushModel, scp_role=True)
+        assoc = ae.associate(to.host, to.port, ae_title=to.ae_title, ext_neg=[role])
+        assert assoc.is_established
+        kind = 2 if report.FailedSOPSequence else 1
+        status, _info = assoc.send_n_event_report(report, kind, PushModel, PushModelInstance)
+        assoc.release()
+        return int(status.Status)
 
     def on_requested(self, event: evt.Event) -> None:
         self.associations += 1
@@ -106,6 +165,8 @@ def running(
     ae.add_supported_context(Verification, [IMPLICIT])
     if offers_find:
         ae.add_supported_context(StudyRootFind, [IMPLICIT])
+    if archive.manners.vouches:
+        ae.add_supported_context(PushModel, [EXPLICIT, IMPLICIT])
     if called_ae_title:
         ae.require_called_aet = True
         ae.ae_title = called_ae_title
@@ -113,6 +174,7 @@ def running(
         (evt.EVT_REQUESTED, archive.on_requested),
         (evt.EVT_C_STORE, archive.on_store),
         (evt.EVT_C_FIND, archive.on_find),
+        (evt.EVT_N_ACTION, archive.on_action),
     ]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     archive.node = PacsNode("ARCHIVE", "127.0.0.1", server.socket.getsockname()[1])
@@ -121,6 +183,8 @@ def running(
     finally:
         if archive.manners.gate is not None:
             archive.manners.gate.set()
+        for reporter in archive.reporters:
+            reporter.join(30)
         server.shutdown()
 
 

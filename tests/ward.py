@@ -22,14 +22,16 @@ from models.fakes import FakeEye
 from models.protocols import Eye
 from service import intake, jobs, reading, studies
 from service.db.engine import Database
-from service.db.tables import AuditEventRow, DeliveryRow, JobRow, ResultRow
+from service.db.outbox_tables import DeliveryRow
+from service.db.tables import AuditEventRow, JobRow, ResultRow
 from service.settings import Settings
 from service.values import Job, JobFacts, JobState
 from workers.analyse_step import analyse
 from workers.context import WorkerContext
 from workers.profiles import ProfileBook
 
-HASTY = Timeouts(connect_s=1, acse_s=1, dimse_s=2, network_s=2)
+# Loopback answers at once, but a machine that is busy elsewhere may let seconds pass.
+PATIENT = Timeouts(connect_s=10, acse_s=20, dimse_s=60, network_s=60)
 
 
 @dataclass
@@ -56,7 +58,12 @@ class Ward:
     rung: list[UUID] = field(default_factory=list)
 
     def context(
-        self, pacs: PacsNode | None = None, *, owner: str = "worker-1", **settings: object
+        self,
+        pacs: PacsNode | None = None,
+        *,
+        owner: str = "worker-1",
+        commitment_wait_s: float = 1.0,
+        **settings: object,
     ) -> WorkerContext:
         """Return the context of one worker process."""
         # Pictures and masks take a second of a processor; a test that is about them asks for them.
@@ -69,7 +76,8 @@ class Ward:
             ring_deliver=self._ring,
             clock=self.clock,
             software_version="0.0.test",
-            timeouts=HASTY,
+            timeouts=PATIENT,
+            commitment_wait_s=commitment_wait_s,
         )
 
     def an_encoded_job(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.values import Fence
 
-POOL_SIZE = 2  # the step and its heartbeat
+CONNECTIONS_PER_LANE = 2  # the step and its heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class WorkerContext:
     clock: Callable[[], datetime]
     software_version: str
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    commitment_wait_s: float = 1.0  # for a report on the association of the request itself
 
     @property
     def lease(self) -> timedelta:
@@ -74,9 +75,12 @@ def make(
 ) -> WorkerContext:
     """Make the context of this process; call it after the fork."""
     url = settings.database_url.get_secret_value()
+    lanes = max(1, len(settings.archives) + 1)  # one more for destinations configured no longer
     return WorkerContext(
         settings=settings,
-        database=Database(url, pool_size=POOL_SIZE, application_name="carina-worker"),
+        database=Database(
+            url, pool_size=CONNECTIONS_PER_LANE * lanes, application_name="carina-worker"
+        ),
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         eye=eye,
         ring_deliver=ring_deliver,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from models.vocabulary import BundleUse
 
 if TYPE_CHECKING:
-    from dicom.values import PacsNode
+    from dicom.values import PacsNode, WebNode
     from service.settings import Settings
+    from service.values import Destination
 
 LOCALHOST = "localhost"
+DEFAULT = "pacs"
 
 
 class RouteKind(StrEnum):
@@ -30,21 +32,29 @@ class Route:
     """
 
     kind: RouteKind
-    to: "PacsNode | None"
+    archive: "Destination | None"
     reason: str = ""
     overridden: bool = False
 
+    @property
+    def to(self) -> "PacsNode | WebNode | None":
+        """Where the archive is reached."""
+        return None if self.archive is None else self.archive.to
 
-def decide(use: BundleUse, settings: "Settings") -> Route:
-    """Decide where results made by a bundle for ``use`` go.
+
+def decide(use: BundleUse, settings: "Settings", name: str = DEFAULT) -> Route:
+    """Decide whether results made by a bundle for ``use`` go to the destination of this name.
 
     A bundle for demonstration or research reaches loopback, or the one archive named in the
     override; any archive that is not loopback needs ``delivery = live``; everything else is
     shadow: all is done but delivery.
     """
-    to = settings.pacs
-    if to is None:
-        return Route(RouteKind.SHADOW, None, "no archive is configured (CARINA_PACS)")
+    archive = next((one for one in settings.archives if one.name == name), None)
+    if archive is None:
+        missing = "no archive is configured (CARINA_PACS)"
+        gone = f"the destination {name} is not configured any more"
+        return Route(RouteKind.SHADOW, None, missing if name == DEFAULT else gone)
+    to = archive.to
     near = is_loopback(to.host)
     restricted = use is not BundleUse.CLINICAL and not near
     objections = {
@@ -58,8 +68,8 @@ def decide(use: BundleUse, settings: "Settings") -> Route:
     }
     for reason, applies in objections.items():
         if applies:
-            return Route(RouteKind.SHADOW, to, reason)
-    return Route(RouteKind.LIVE, to, overridden=restricted)
+            return Route(RouteKind.SHADOW, archive, reason)
+    return Route(RouteKind.LIVE, archive, overridden=restricted)
 
 
 def is_loopback(host: str) -> bool:

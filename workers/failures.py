@@ -94,6 +94,7 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     service_errors.IllegalTransition: _leave("the job was moved on by somebody else"),
     service_errors.FenceLost: _leave("somebody else works on this job now"),
     service_errors.UnknownStudy: _fail("the study of this job is unknown"),
+    service_errors.UnknownDestination: _leave("the destination is unknown"),
     service_errors.NothingToDeliver: _fail("the job has no kept results"),
     service_errors.NothingToRead: _fail("the study has nothing that could be read again"),
     service_errors.StudyHeld: _fail("the study is held until a person has looked at it"),

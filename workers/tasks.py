@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.celery_settings import ANALYSE, DELIVER
+from service.consignments import STRAYS
 from service.dispatch import Bell
 from workers import context, failures, nets
 from workers.analyse_step import analyse
 from workers.deliver_step import deliver
+from workers.lanes import Lanes
 from workers.profiles import ProfileBook
 
 if TYPE_CHECKING:
@@ -45,6 +47,13 @@ class Workshop:
 
     def deliver(self) -> None:
         """Carry deliveries as far as they go, until none is due."""
+        names = [one.name for one in self._settings.archives]
+        if len(names) > 1:
+            serve = Lanes(
+                lambda name: deliver(self.context, name) is not None, DELIVERIES_AT_MOST_S
+            )
+            serve.run([*names, STRAYS])
+            return
         started = time.monotonic()
         while time.monotonic() - started < DELIVERIES_AT_MOST_S:
             if deliver(self.context) is None:

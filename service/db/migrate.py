@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
 from service.db.engine import Database, check_durable
-from service.db.tables import Base
+from service.db.outbox_tables import Base  # all tables: these stand on the others
 from service.errors import DatabaseNotMigrated
 
 LOCK = 0x43_41_52_49_4E_41  # "CARINA": one upgrade at a time

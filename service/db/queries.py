@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from service.db.outbox_tables import ConsignmentRow, DestinationRow
 from service.db.tables import (
+    DELIVERABLE,
     OPEN,
     AuditEventRow,
     InstanceRow,
@@ -44,14 +46,44 @@ class Late:
 def due(
     session: "Session", states: "Collection[JobState]", before: "datetime", limit: int
 ) -> tuple[Due, ...]:
-    """Return jobs in these states that nobody works on and that were due before a moment."""
+    """Return jobs in these states that nobody works on and that were due before a moment.
+
+    A job on its way to several destinations counts when one of them may be served.
+    """
+    consigned = ConsignmentRow.job_id == JobRow.job_id
     rows = session.execute(
         select(JobRow.job_id, JobRow.next_attempt_at)
-        .where(JobRow.state.in_(states), JobRow.next_attempt_at <= before, JobRow.owner.is_(None))
+        .where(
+            JobRow.state.in_(states),
+            JobRow.next_attempt_at <= before,
+            JobRow.owner.is_(None),
+            or_(
+                JobRow.consigned.is_(False),
+                select(consigned).where(consigned, may_be_sent(before)).exists(),
+            ),
+        )
         .order_by(JobRow.next_attempt_at)
         .limit(limit)
     )
     return tuple(Due(*row) for row in rows)
+
+
+def may_be_sent(now: "datetime") -> ColumnElement[bool]:
+    """Return the condition that a consignment waits for a deliverer and may be sent."""
+    return and_(
+        ConsignmentRow.state.in_(DELIVERABLE),
+        ConsignmentRow.next_attempt_at <= now,
+        ConsignmentRow.owner.is_(None),
+        ~select(DestinationRow.name)
+        .where(
+            DestinationRow.name == ConsignmentRow.destination,
+            or_(
+                and_(DestinationRow.held_since.is_not(None), ~DestinationRow.drains),
+                DestinationRow.held_since < ConsignmentRow.opened_at,
+            ),
+        )
+        .exists(),
+    )
 
 
 def late(session: "Session", now: "datetime", after: "timedelta") -> tuple[Late, ...]:

@@ -142,7 +142,8 @@ class JobRow(Base):
 
     ``attempt`` counts claims and is the fence. ``charged`` counts how often the job went into the
     network, ``lapses`` how often its worker fell silent: the poison rule looks at both. ``owner``
-    and ``lease_until`` are set while somebody works on it.
+    and ``lease_until`` are set while a network works on it. Once ``consigned`` it has a row in
+    ``consignments`` for each destination, and its state follows theirs.
     """
 
     __tablename__ = "jobs"
@@ -172,6 +173,7 @@ class JobRow(Base):
     bundle: Mapped[str | None]
     stage_seconds: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]
+    consigned: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         UniqueConstraint("study_instance_uid", "revision"),
@@ -186,6 +188,11 @@ class JobRow(Base):
             "ix_jobs_deliverable",
             "next_attempt_at",
             postgresql_where=text(one_of("state", DELIVERABLE)),
+        ),
+        Index(
+            "ix_jobs_unconsigned",
+            "next_attempt_at",
+            postgresql_where=text(f"{one_of('state', DELIVERABLE)} AND NOT consigned"),
         ),
         Index("ix_jobs_open", "queued_at", postgresql_where=text(one_of("state", OPEN))),
         Index("ix_jobs_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
@@ -223,22 +230,6 @@ class ResultRow(Base):
         CheckConstraint(one_of("kind", ResultKind), name="kind"),
         Index("ix_results_series_instance_uid", "series_instance_uid"),
     )
-
-
-class DeliveryRow(Base):
-    """What one destination answered for one result; ``not_taken``: it was never offered."""
-
-    __tablename__ = "deliveries"
-
-    result_id: Mapped[int] = mapped_column(ForeignKey(ResultRow.id), primary_key=True)
-    destination: Mapped[str] = mapped_column(primary_key=True)
-    status: Mapped[int | None]
-    error_comment: Mapped[str | None]
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    not_taken: Mapped[bool] = mapped_column(server_default=text("false"))
-    tried_at: Mapped[datetime | None]
-    sent_at: Mapped[datetime | None]
-    proven_at: Mapped[datetime | None]
 
 
 class AuditEventRow(Base):

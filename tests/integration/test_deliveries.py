@@ -7,9 +7,11 @@ from rows import LEASE, NOW, QUIET, SECOND, STUDY, a_queued_job, accept, an_enco
 from sqlalchemy import select
 
 from dicom.values import KeptResult, StoreOutcome
-from service import deliveries, jobs, replay, studies
+from service import consignments, deliveries, jobs, replay, studies
+from service.consignments import Outbox
 from service.db.engine import Database
-from service.db.tables import AuditEventRow, DeliveryRow
+from service.db.outbox_tables import DeliveryRow
+from service.db.tables import AuditEventRow
 from service.errors import NothingToDeliver, NothingToRead, StudyHeld, UnknownStudy
 from service.values import EventType, Fence, Job, JobCause, JobState
 
@@ -22,7 +24,7 @@ Claimed = tuple[Job, Fence, tuple[KeptResult, ...]]
 
 def claim(database: Database, home: Path, now: datetime = START) -> Claimed:
     with database.begin() as session:
-        found = deliveries.claim(session, "sender", now, LEASE, home / "results")
+        found = deliveries.claim(session, "sender", now, LEASE, Outbox(home / "results"))
     assert found is not None
     return found
 
@@ -67,10 +69,10 @@ def test_nobody_else_gets_a_delivery_that_is_being_worked_on(
     an_encoded_job(database, tmp_path)
     _, fence, _ = claim(database, tmp_path)
     with database.begin() as session:
-        assert deliveries.claim(session, "other", START, LEASE, tmp_path) is None
-        deliveries.retry_later(session, fence, START, SECOND * 30)
+        assert deliveries.claim(session, "other", START, LEASE, Outbox(tmp_path)) is None
+        consignments.retry_later(session, fence, START, SECOND * 30)
         too_early = START + SECOND * 29
-        assert deliveries.claim(session, "other", too_early, LEASE, tmp_path) is None
+        assert deliveries.claim(session, "other", too_early, LEASE, Outbox(tmp_path)) is None
     assert claim(database, tmp_path, START + SECOND * 30)[0].delivery_attempts == 2
 
 

@@ -11,7 +11,7 @@ from unreliable_archive import Manners
 from ward import Ward, renamed
 
 from dicom.values import PacsNode, ResultKind
-from service import jobs, studies
+from service import jobs, replay, studies
 from service.db.engine import Database
 from service.values import Job, JobFacts, JobState
 from workers.deliver_step import deliver
@@ -147,8 +147,7 @@ def test_a_warning_or_already_there_is_as_good_as_stored(ward: Ward, status: int
         context = ward.context(archive.node)
         deliver(context)
         with ward.database.begin() as session:
-            row = session.get_one(type(ward.job(job)), job.job_id)
-            row.state, row.next_attempt_at = JobState.SENDING.value, ward.clock.now
+            replay.redeliver(session, job.study_instance_uid, "operator", ward.clock.now)
         archive.manners.statuses = {SOP_CLASSES[TEXT]: status}
         deliver(context)
     assert ward.state(job) is JobState.DELIVERED

@@ -24,6 +24,7 @@ from sqlalchemy import func, select
 from dicom.errors import IntakeUnavailable
 from dicom.values import PatientIdentity, ReceivedInstance
 from service import deliveries, jobs, studies
+from service.consignments import Outbox
 from service.db.engine import Database
 from service.db.tables import AuditEventRow, InstanceRow, JobRow, StudyRow
 from service.errors import FenceLost, StudyHeld
@@ -147,7 +148,7 @@ def test_a_corrected_header_after_sending_flags_the_study(
     with database.begin() as session:
         jobs.keep_results(session, fence, [a_result(tmp_path, job)], tmp_path)
         jobs.move(session, fence, JobState.ENCODED, NOW + QUIET)
-        found = deliveries.claim(session, "sender", NOW + QUIET, QUIET, tmp_path)
+        found = deliveries.claim(session, "sender", NOW + QUIET, QUIET, Outbox(tmp_path))
         assert found is not None
         jobs.move(session, found[1], JobState.SENDING, NOW + QUIET)
     accept(database, tmp_path, a_corrected(tmp_path, film), NOW + QUIET + SECOND)

@@ -18,7 +18,8 @@ from postgres import shared
 from rows import LEASE, NOW, QUIET, SECOND, STUDY, a_result, accept, an_instance
 from sqlalchemy import select, text
 
-from service import deliveries, jobs, lifecycle, replay, studies
+from service import consignments, deliveries, jobs, lifecycle, replay, studies
+from service.consignments import Outbox
 from service.db.engine import Database
 from service.db.tables import AuditEventRow, JobRow
 from service.errors import FenceLost, IllegalTransition, NothingToDeliver, NothingToRead
@@ -40,6 +41,7 @@ class JobMachine(RuleBasedStateMachine):
         super().__init__()
         with self.database.begin() as session:
             session.execute(text("DELETE FROM deliveries"))
+            session.execute(text("DELETE FROM consignments"))
             session.execute(text("DELETE FROM results"))
             session.execute(text("DELETE FROM jobs"))
             session.execute(text("DELETE FROM instances"))
@@ -80,7 +82,7 @@ class JobMachine(RuleBasedStateMachine):
             self.move(self.fences[-1], JobState.ENCODED, keep=True)
         self.now += SECOND * 5
         with self.database.begin() as session:
-            claimed = deliveries.claim(session, "sender", self.now, LEASE, self.folder)
+            claimed = deliveries.claim(session, "sender", self.now, LEASE, Outbox(self.folder))
         if claimed is not None:
             self.fences.append(claimed[1])
             for to in (JobState.SENDING, JobState.SENT, JobState.DELIVERED)[:moves]:
@@ -128,7 +130,7 @@ class JobMachine(RuleBasedStateMachine):
         try:
             with self.database.begin() as session:
                 jobs.heartbeat(session, [fence], self.now, LEASE, HARD_LIMIT)
-                deliveries.retry_later(session, fence, self.now, SECOND * 5)
+                consignments.retry_later(session, fence, self.now, SECOND * 5)
         except REFUSALS:
             return
 

@@ -21,7 +21,8 @@ from sqlalchemy import Connection, event, select, text
 from sqlalchemy.orm import Session
 
 from dicom.values import ResultKind
-from service import deliveries, jobs, studies
+from service import consignments, deliveries, jobs, studies
+from service.consignments import Outbox
 from service.db import queries
 from service.db.engine import Database
 from service.db.tables import DELIVERABLE, AuditEventRow, JobRow
@@ -142,7 +143,7 @@ def test_the_older_fence_loses_every_right(database: Database, tmp_path: Path) -
         lambda session: jobs.give_back(session, old, START, timedelta(0)),
         lambda session: jobs.keep_results(session, old, kept, tmp_path),
         lambda session: deliveries.record(session, old, "PACS", (), START),
-        lambda session: deliveries.retry_later(session, old, START, timedelta(0)),
+        lambda session: consignments.retry_later(session, old, START, timedelta(0)),
         lambda session: deliveries.prove(session, old, "PACS", (), START),
     ):
         with pytest.raises(FenceLost), database.begin() as session:
@@ -229,13 +230,13 @@ def test_a_delivery_whose_worker_died_keeps_its_state_and_is_due_at_once(
     ((_, fence),) = claimed(database)
     with database.begin() as session:
         jobs.move(session, fence, JobState.ENCODED, START)
-        found = deliveries.claim(session, "sender", START, LEASE, tmp_path)
+        found = deliveries.claim(session, "sender", START, LEASE, Outbox(tmp_path))
         assert found is not None
         jobs.move(session, found[1], JobState.SENDING, START)
     later = START + LEASE + SECOND
     assert expire(database, later) == [JobState.SENDING]
     with database.begin() as session:
-        again = deliveries.claim(session, "sender-2", later, LEASE, tmp_path)
+        again = deliveries.claim(session, "sender-2", later, LEASE, Outbox(tmp_path))
     assert again is not None
     assert again[0].state is JobState.SENDING
 
@@ -293,7 +294,7 @@ def test_a_new_job_supersedes_what_has_not_been_sent_and_names_what_has(
     ((_, fence),) = claimed(database)
     with database.begin() as session:
         jobs.move(session, fence, JobState.ENCODED, START)
-        found = deliveries.claim(session, "sender", START, LEASE, tmp_path)
+        found = deliveries.claim(session, "sender", START, LEASE, Outbox(tmp_path))
         assert found is not None
         jobs.move(session, found[1], JobState.SENDING, START)
         second = jobs.open_for(session, STUDY, JobCause.NEW_ACQUISITION, START)
@@ -358,7 +359,7 @@ def plans(database: Database, database_urls: DatabaseUrls) -> Iterator[list[str]
     [
         lambda session: jobs.claim(session, "worker", 4, START, LEASE),
         lambda session: jobs.expire(session, START, MAX_ATTEMPTS),
-        lambda session: deliveries.claim(session, "sender", START, LEASE, Path()),
+        lambda session: deliveries.claim(session, "sender", START, LEASE, Outbox(Path())),
         lambda session: studies.close_quiet(session, START),
         lambda session: queries.due(session, (JobState.QUEUED,), START, 50),
         lambda session: queries.due(session, DELIVERABLE, START, 50),

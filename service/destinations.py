@@ -1,0 +1,145 @@
+"""The switches of the destinations: suspend, drain, resume, and how each one stands."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from service import audit
+from service.db.outbox_tables import ConsignmentRow, DestinationRow
+from service.db.tables import DELIVERABLE
+from service.errors import UnknownDestination
+from service.values import AuditEvent, EventType, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from service.values import Destination
+
+
+class Switch(StrEnum):
+    """What an operator decided about a destination."""
+
+    OPEN = "open"
+    SUSPENDED = "suspended"  # nothing is sent there
+    DRAINING = "draining"  # what was ready before still goes out; what came later waits
+
+
+_EVENT_OF: "Mapping[Switch, EventType]" = {
+    Switch.OPEN: EventType.DESTINATION_RESUMED,
+    Switch.SUSPENDED: EventType.DESTINATION_SUSPENDED,
+    Switch.DRAINING: EventType.DESTINATION_DRAINED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one destination stands. Counts are of studies; times are aware UTC.
+
+    ``address`` is "" for one that is not configured any more but still owes or is owed something.
+    ``draining`` ones still have ``to_drain`` to send. ``oldest`` waits longest for its proof.
+    """
+
+    name: str
+    address: str
+    proof: str
+    switch: Switch
+    waiting: int
+    to_drain: int
+    unproven: int
+    failed: int
+    oldest: "datetime | None"
+    last_delivered: "datetime | None"
+    reason: str
+
+
+def standings(session: "Session", archives: "Sequence[Destination]") -> tuple[Standing, ...]:
+    """Return every configured destination in its order, then those that are only remembered."""
+    switches = {row.name: row for row in session.scalars(select(DestinationRow))}
+    waiting = select(ConsignmentRow.destination).where(ConsignmentRow.state.in_(DELIVERABLE))
+    known = dict.fromkeys(one.name for one in archives)
+    known |= dict.fromkeys(sorted({*switches, *session.scalars(waiting.distinct())}))
+    configured = {one.name: one for one in archives}
+    return tuple(_standing(session, name, configured.get(name), switches) for name in known)
+
+
+def switch(
+    session: "Session", name: str, to: Switch, who: tuple[str, "datetime"], known: "Collection[str]"
+) -> None:
+    """Suspend, drain or resume a destination; ``who`` did it and when. Audited.
+
+    Resuming makes everything that waited due at once.
+
+    Raises
+    ------
+    UnknownDestination
+        If no such destination is configured or remembered.
+    """
+    user_id, now = who
+    row = session.get(DestinationRow, name, with_for_update=True)
+    if row is None:
+        if name not in known:
+            raise UnknownDestination(f"no destination is called {name!r}: see CARINA_DESTINATIONS")
+        row = DestinationRow(name=name)
+        session.add(row)
+    row.held_since = None if to is Switch.OPEN else now
+    row.drains = to is Switch.DRAINING
+    row.changed_at, row.changed_by = now, user_id
+    session.flush()
+    event = AuditEvent(_EVENT_OF[to], "E", 0, user_id, detail={"destination": name})
+    audit.record(session, event, now)
+
+
+def _standing(
+    session: "Session",
+    name: str,
+    archive: "Destination | None",
+    switches: "Mapping[str, DestinationRow]",
+) -> Standing:
+    row = switches.get(name)
+    state, here = ConsignmentRow.state, ConsignmentRow.destination == name
+    unsent = state.in_((JobState.ENCODED, JobState.SENDING))
+    held_since = row.held_since if row is not None else None
+    count = func.count()
+    found = session.execute(
+        select(
+            count.filter(unsent),
+            count.filter(unsent, ConsignmentRow.opened_at <= held_since),
+            count.filter(state == JobState.SENT),
+            func.min(ConsignmentRow.opened_at),
+        ).where(here, state.in_(DELIVERABLE))
+    ).one()
+    ended = session.execute(
+        select(count.filter(state == JobState.FAILED), func.max(ConsignmentRow.delivered_at)).where(
+            here, state.in_((JobState.FAILED, JobState.DELIVERED))
+        )
+    ).one()
+    reason = session.scalar(
+        select(ConsignmentRow.reason)
+        .where(here, state.in_(DELIVERABLE), ConsignmentRow.reason.is_not(None))
+        .order_by(ConsignmentRow.next_attempt_at)
+        .limit(1)
+    )
+    return Standing(
+        name=name,
+        address="" if archive is None else str(archive.to),
+        proof="" if archive is None else archive.proof.value,
+        switch=_switch_of(row),
+        waiting=found[0],
+        to_drain=found[1] if row is not None and row.drains else 0,
+        unproven=found[2],
+        failed=ended[0],
+        oldest=found[3],
+        last_delivered=ended[1],
+        reason=reason or "",
+    )
+
+
+def _switch_of(row: DestinationRow | None) -> Switch:
+    if row is None or row.held_since is None:
+        return Switch.OPEN
+    return Switch.DRAINING if row.drains else Switch.SUSPENDED

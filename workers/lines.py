@@ -1,0 +1,50 @@
+"""How results travel to one archive, whichever protocol it speaks."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dicom import query, send
+from dicom.values import WebNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from dicom.associate import Requestor
+    from dicom.values import InstanceRef, KeptResult, PacsNode, StoreOutcome
+
+
+class Line(Protocol):
+    """A way to one archive."""
+
+    def store(
+        self, results: "Sequence[KeptResult]", announce: "Callable[[], None]"
+    ) -> "tuple[StoreOutcome, ...]":
+        """Send results in order; see :func:`dicom.send.store`."""
+
+    def present(self, refs: "Iterable[InstanceRef]") -> frozenset[str]:
+        """Return the SOP Instance UIDs that the archive shows; see :func:`dicom.query.present`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DimseLine:
+    """C-STORE and C-FIND."""
+
+    node: "PacsNode"
+    requestor: "Requestor"
+
+    def store(
+        self, results: "Sequence[KeptResult]", announce: "Callable[[], None]"
+    ) -> "tuple[StoreOutcome, ...]":
+        """Send over one association."""
+        return send.store(results, self.node, self.requestor, announce)
+
+    def present(self, refs: "Iterable[InstanceRef]") -> frozenset[str]:
+        """Ask over one association."""
+        return query.present(refs, self.node, self.requestor)
+
+
+def to(node: "PacsNode | WebNode", requestor: "Requestor") -> Line:
+    """Return the line to an archive."""
+    if isinstance(node, WebNode):
+        raise NotImplementedError
+    return DimseLine(node, requestor)
