@@ -1,70 +1,49 @@
-"""The frozen example films of ``models/examples``: seeds written down before any network saw them.
+"""The wishes behind the frozen example films of ``models/examples``.
 
-``python -m models.simulate.examples --cache DIR --out models/examples``
+Those files were drawn once, by the first version of the simulator (flat findings), before any
+network saw them, and do not change: tests and the demonstration rest on them. This module draws the
+same wishes with the simulator as it is now, which gives other films of the same kinds.
+
+``python -m models.simulate.examples --cache DIR --out DIR``
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
-from models.simulate.generate import LARGE_HEART, Studio, Wish
+from models.simulate import generate
 from models.simulate.pose import Projection
-from models.vocabulary import Observation, Side
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from models.simulate.studio import Studio
+from models.simulate.wishes import LARGE_HEART, Kind, Wish
+from models.vocabulary import Side
 
 DEMONSTRATION = {
-    "frontal-with-mass": (2026112101, Wish(Projection.PA, Observation.MASS, Side.RIGHT, 40.0)),
-    "frontal-without-finding": (2026112102, Wish(Projection.PA)),
-    "lateral": (2026112103, Wish(Projection.LATERAL)),
+    "frontal-with-mass": (2026112101, Wish((Kind.MASS,), side=Side.RIGHT, strength=0.3)),
+    "frontal-without-finding": (2026112102, Wish()),
+    "lateral": (2026112103, Wish((Kind.LATERAL,), Projection.LATERAL)),
 }
-KINDS = (
-    *(Wish(view) for view in (Projection.PA, Projection.AP) * 2),
+VIEWS = (Projection.PA, Projection.AP)
+WISHES = (
+    *(Wish(projection=view) for view in VIEWS * 2),
     *(
-        Wish(view, kind, side, size)
-        for kind, size in (
-            (Observation.PLEURAL_EFFUSION, 90.0),
-            (Observation.LUNG_OPACITY, 90.0),
-            (Observation.MASS, 45.0),
-        )
-        for side in (Side.RIGHT, Side.LEFT)
-        for view in (Projection.PA, Projection.AP)
+        Wish((kind,), view, side, 0.6)
+        for kind in (Kind.EFFUSION, Kind.CONSOLIDATION, Kind.MASS)
+        for side in Side
+        for view in VIEWS
     ),
-    Wish(Projection.PA, Observation.ENLARGED_CARDIAC_SILHOUETTE, heart=LARGE_HEART),
-    Wish(Projection.AP, Observation.ENLARGED_CARDIAC_SILHOUETTE, heart=LARGE_HEART),
-    Wish(Projection.LATERAL),
-    Wish(Projection.LATERAL),
+    *(Wish((Kind.LARGE_HEART,), view, heart=LARGE_HEART) for view in VIEWS),
+    *(Wish((Kind.LATERAL,), Projection.LATERAL) for _ in range(2)),
 )
-TEST_FILMS = {f"test-{i:02d}": (3000 + i, wish) for i, wish in enumerate(KINDS)}
-LARGE_SIDE, LARGE_STEPS = 1800, 160
-SMALL_SIDE = 620
-FULL_SCALE = 4095  # 12 bits, of which the two lowest are grain and dropped: 10 bits are kept
+TEST_FILMS = {f"test-{i:02d}": (3000 + i, wish) for i, wish in enumerate(WISHES)}
+LARGE_SIDE, SMALL_SIDE = 1800, 620
 
 
-def write(cache: Path, out: Path) -> None:
-    """Write demonstration films (10 bit in 16-bit PNG), test films (8 bit) and the truth."""
+def write(studio: Studio, out: Path) -> None:
+    """Write demonstration and test films with their truth."""
     out.mkdir(parents=True, exist_ok=True)
-    truths: dict[str, Any] = {}
-    fine = Studio(cache, every=1)
-    for name, (seed, wish) in DEMONSTRATION.items():
-        made = fine.film(seed, wish, side=LARGE_SIDE, steps=LARGE_STEPS)
-        _save(np.round(made.pixels * FULL_SCALE).astype(np.uint16) >> 2, out / f"{name}.png")
-        truths[f"{name}.png"] = {**made.truth(), "bits": 10}
-    coarse = Studio(cache)
-    for name, (seed, wish) in TEST_FILMS.items():
-        made = coarse.film(seed, wish, side=SMALL_SIDE)
-        _save(np.round(made.pixels * 255).astype(np.uint8), out / f"{name}.png")
-        truths[f"{name}.png"] = {**made.truth(), "bits": 8}
-    (out / "truth.json").write_text(json.dumps(truths, indent=1) + "\n")
-
-
-def _save(pixels: "NDArray[np.generic]", path: Path) -> None:
-    Image.fromarray(pixels).save(path, optimize=True)
+    for films, side in ((DEMONSTRATION, LARGE_SIDE), (TEST_FILMS, SMALL_SIDE)):
+        for name, (seed, wish) in films.items():
+            taken = studio.take((seed,), wish, side=side)
+            generate.write(taken, out / name, with_masks=False)
 
 
 def main() -> None:
@@ -73,7 +52,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    write(chosen.cache, chosen.out)
+    write(Studio.of_ct(chosen.cache, every=1), chosen.out)
 
 
 if __name__ == "__main__":
