@@ -9,7 +9,7 @@ import numpy as np
 
 from models.anatomy import retrieval
 from models.anatomy.network import INPUT_SIDE
-from models.evaluation import label_rows, real_rows, region_rows, scope_rows, sign_rows
+from models.evaluation import frozen, label_rows, real_rows, region_rows, scope_rows, sign_rows
 from models.evaluation.controls import GROUP as CONTROLS
 from models.evaluation.controls import Laboratory
 from models.evaluation.examiner import SEED, Examiner
@@ -36,8 +36,9 @@ PARTS = ("train", "valid", "test")
 class Material:
     """The eye, its bundle's folder, and the data; None where a folder was not given.
 
-    ``count`` simulated films are asked for; ``limits`` (4,) are the chances from which a finding
-    is PRESENT.
+    ``frozen`` is a folder of the frozen test films, which then stand for the simulated ones of
+    rows 1 to 3; ``count`` simulated films are asked for otherwise, and for controls; ``limits``
+    (4,) are the chances from which a finding is PRESENT.
     """
 
     eye: ListeningEye
@@ -48,6 +49,7 @@ class Material:
     strangers: Path | None
     count: int
     limits: "Numbers"
+    frozen: Path | None = None
 
     def has(self, part: str) -> bool:
         """Whether there are projections of a part."""
@@ -75,24 +77,19 @@ class Material:
 
 def simulated(given: Material) -> Findings:
     """Rows 1 to 3."""
-    if not given.has(given.part):
-        return missing(region_rows.GROUP, ("boxes, signs, masks, retrieval",), given.why())
-    examiner = given.examiner(given.part)
-    exams = examiner.exams(examiner.orders(given.count))
-    seen = look(given.eye, [exam.film for exam in exams])
-    found = Findings()
-    baseline = mean_box(given)
-    if baseline is None:
-        found.join(missing(region_rows.GROUP, ("mean box",), "no projections to take it from"))
+    if given.frozen is not None:
+        exams = [exam for exam in frozen.load(given.frozen) if exam.complete]
+        odd = [exam for exam in exams if exam.white or exam.shifted]
+        odd = [mirror(exam) if number % 2 else exam for number, exam in enumerate(odd)]
+    elif given.has(given.part):
+        examiner = given.examiner(given.part)
+        exams = examiner.exams(examiner.orders(given.count))
+        odd = odd_films(examiner, given.count // 2)
     else:
-        boxes = region_rows.compare(exams, seen, baseline)
-        found.join(region_rows.regions(boxes, baseline))
-        turned = [mirror(exam) for exam in exams]
-        flipped = look(given.eye, [exam.film for exam in turned])
-        again = region_rows.compare(turned, flipped, baseline)
-        found.rows.append(region_rows.mirrored(boxes, again))
+        return missing(region_rows.GROUP, ("boxes, signs, masks, retrieval",), given.why())
+    seen = look(given.eye, [exam.film for exam in exams])
+    found = _boxes(given, exams, seen)
     found.rows += region_rows.sides(exams, seen, "all simulated")
-    odd = odd_films(examiner, given.count // 2)
     found.rows += region_rows.sides(
         odd, look(given.eye, [exam.film for exam in odd]), "white lung or shift, half mirrored"
     )
@@ -100,6 +97,20 @@ def simulated(given: Material) -> Findings:
         found.join(_signs(given, exams, seen))
     else:
         found.join(missing(sign_rows.GROUP, ("signs",), "the bundle has no head for signs"))
+    return found
+
+
+def _boxes(given: Material, exams: list[Exam], seen: "Looked") -> Findings:
+    """Rows 1 and 2a: beside the mean box, and mirrored."""
+    baseline = mean_box(given)
+    if baseline is None:
+        return missing(region_rows.GROUP, ("boxes",), "no training projections for a mean box")
+    boxes = region_rows.compare(exams, seen, baseline)
+    found = region_rows.regions(boxes, baseline)
+    turned = [mirror(exam) for exam in exams]
+    flipped = look(given.eye, [exam.film for exam in turned])
+    again = region_rows.compare(turned, flipped, baseline)
+    found.rows.append(region_rows.mirrored(boxes, again))
     return found
 
 
@@ -179,7 +190,7 @@ def controlled(given: Material) -> Findings:
         return missing(CONTROLS, ("the four controls",), given.why())
     if "signs" not in given.eye.heads:
         return missing(CONTROLS, ("the four controls",), "the bundle has no head for signs")
-    return Laboratory(given.eye, given.examiner(given.part), given.count).run()
+    return Laboratory(given.eye, given.examiner(given.part), given.count // 2).run()
 
 
 def real_films(given: Material) -> "tuple[Findings, RealFilms | None]":

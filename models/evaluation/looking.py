@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.anatomy.sides import Outputs
+    from models.bundles import Bundle
     from models.opinions import SidesOpinion
     from models.training.measures import Numbers
     from models.values import Sight
@@ -25,9 +26,15 @@ HALF = 0.5
 
 
 class ListeningEye(OnnxEye):
-    """The eye as it serves, which also keeps the raw numbers of its last batch."""
+    """The eye as it serves, which also keeps the raw numbers of its last batch.
+
+    One thread by default: on a busy machine a second one waits more than it works.
+    """
 
     heard: "list[Outputs]"
+
+    def __init__(self, bundle: "Bundle", *, threads: int = 1) -> None:
+        super().__init__(bundle, intra_op_num_threads=threads)
 
     def outputs(
         self, images: "Sequence[ChestImage]"

@@ -48,7 +48,7 @@ def measure(material: Material) -> tuple[Findings, dict[str, str]]:
     _say("out of scope")
     found.join(chapters.strange(material, given))
     _say("time")
-    found.join(speed(material.eye))
+    found.join(speed(ListeningEye(load(material.folder), threads=2)))
     if given is not None:
         for name, cases in gallery.hard(given, material.limits).items():
             if cases:
@@ -86,11 +86,18 @@ def facts(bundle: "Bundle", material: Material, now: datetime) -> dict[str, str]
         "bundle": f"{bundle.name} {bundle.version}, use = {bundle.use.value}",
         "network": f"SHA-256 {bundle.files[NETWORK_FILE]}",
         "part": f"{material.part} (films and patients that were not trained on)",
-        "simulated": f"{material.bases}, {material.count} films asked for",
+        "simulated": _simulated(material),
         "real": "NIH ChestX-ray14 and Hannover, adults; see the model card",
         "limits": " ".join(bundle.limits),
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _simulated(material: Material) -> str:
+    if material.frozen is not None:
+        return "the frozen test films of models/simulate/test_set.py"
+    held = "with held-out factors" if material.part == "test" else "with the factors of training"
+    return f"poses and scenes of the part {material.part}, {held}"
 
 
 def write(out: Path, report: page.Report, kept: dict[str, Any]) -> None:
@@ -105,7 +112,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
-    for name in ("bases", "real", "strangers", "log"):
+    for name in ("bases", "real", "strangers", "frozen", "log"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--part", default="valid", choices=("valid", "test"))
@@ -117,7 +124,7 @@ def main() -> None:
     upper: list[float] = [bundle.thresholds[o][1] for o in OBSERVATIONS if o in bundle.thresholds]
     material = Material(
         eye, bundle.folder, chosen.part, chosen.bases, chosen.real, chosen.strangers,
-        chosen.films, np.asarray(upper),
+        chosen.films, np.asarray(upper), chosen.frozen,
     )  # fmt: skip
     found, pictures = measure(material)
     kept = numbers(bundle, material, found)

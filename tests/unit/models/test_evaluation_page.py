@@ -1,0 +1,152 @@
+"""The page and its chapters, with and without data."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import tiny_networks
+from evaluation_builders import answers
+
+from models.evaluation import chapters, gallery, label_rows, page, real_rows, report
+from models.evaluation.chapters import Material
+from models.evaluation.looking import ListeningEye, look
+from models.evaluation.real_rows import RealFilms
+from models.evaluation.rows import Findings, Reach, Row
+from models.training.real import RealFilm
+
+LIMITS = np.full(4, 0.5)
+
+
+def film(number: int, labels: str = "No Finding", view: str = "AP") -> RealFilm:
+    pixels = np.random.default_rng(number).integers(1, 255, (224, 224)).astype(np.uint8)
+    lungs = np.asarray([(0.11, 0.10, 0.46, 0.74), (0.54, 0.10, 0.89, 0.76)], np.float32)
+    name = f"images/nih_{number:08d}_000.jpg"
+    return RealFilm(name, f"p{number}", view, 40 + number, frozenset({labels}), pixels, lungs)
+
+
+def films(count: int, **given: np.ndarray) -> RealFilms:
+    own = answers(count, **given)
+    turned = own.boxes.copy()
+    turned[..., [0, 2]] = 224 - own.boxes[..., [2, 0]]
+    return RealFilms(
+        "test patients", [film(i) for i in range(count)], own, answers(count, boxes=turned)
+    )
+
+
+def named(found: Findings, words: str) -> Row:
+    return next(row for row in found.rows if words in row.measure)
+
+
+def test_a_page_tells_reach_measured_and_why_not() -> None:
+    rows = [
+        Row("films <1>", "IoU", 0.91, Reach(0.85), (0.9, 0.92), "3 films", "mean box 0.4"),
+        Row("films <1>", "AUROC", 0.6, Reach(0.75)),
+        Row("films 2", "time", None, Reach(most=40.0), note="no clock"),
+    ]
+    text = page.render(page.Report("Eye & report", {"part": "valid"}, Findings(rows)))
+    assert "films &lt;1&gt;" in text
+    assert "0.910" in text
+    assert "not measured" in text
+    assert "no clock" in text
+    assert "3 figures to reach: 1 reached, 1 not, 1 not measured" in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_curves_bars_and_training_are_drawn_in_the_page_itself() -> None:
+    found = Findings(
+        tables={"regions": {"carina": {"iou": 0.7, "mean_box": 0.1}}},
+        curves={"roc": {"mass": [[0.0, 1.0], [0.0, 1.0]]}, "reliability": [[0.1, 0.2, 5]]},
+    )
+    text = page.render(page.Report("t", {}, found, {}, {"boxes": [3.0, 1.0, 0.5]}))
+    assert text.count("<svg") == 4
+
+
+def test_without_any_data_every_chapter_says_what_is_missing(tmp_path: Path) -> None:
+    outputs = {"boxes": tiny_networks.boxes()}
+    bundle = tiny_networks.write(tmp_path / "b", outputs, {})
+    given = Material(ListeningEye(bundle), bundle.folder, "test", None, None, None, 4, LIMITS)
+    found = chapters.simulated(given)
+    found.join(chapters.controlled(given))
+    told, some = chapters.real_films(given)
+    found.join(told)
+    found.join(chapters.strange(given, some))
+    assert some is None
+    assert all(row.value is None and row.note for row in found.rows)
+    assert {"simulated, held-out factors", "controls, simulated", "real films"} <= {
+        row.group for row in found.rows
+    }
+
+
+def test_a_bundle_with_few_heads_is_looked_through_all_the_same(tmp_path: Path) -> None:
+    bundle = tiny_networks.write(tmp_path / "b", {"boxes": tiny_networks.boxes()}, {})
+    eye = ListeningEye(bundle)
+    pixels = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    seen = look(eye, [pixels] * 3)
+    assert seen.boxes.shape == (3, 36, 4)
+    assert np.isnan(seen.signs).all()
+    assert eye.heads == {"boxes"}
+
+
+def test_lungs_that_are_v7_s_own_boxes_overlap_wholly() -> None:
+    found = real_rows.lungs(films(6))
+    row = named(found, "lung IoU (v7)")
+    assert row.value == pytest.approx(1.0, abs=1e-5)
+    assert row.cases == "6 films of 6 patients"
+
+
+def test_names_that_stay_behind_when_a_film_is_mirrored_are_counted() -> None:
+    right = films(4)
+    assert named(real_rows.sides(right), "agree").value == 1.0
+    stuck = RealFilms("test patients", right.films, right.seen, right.seen)
+    assert named(real_rows.sides(stuck), "agree").value == 0.0
+
+
+def test_calling_no_finding_films_abnormal_is_counted_once_a_film() -> None:
+    chances = np.zeros((10, 4))
+    chances[0] = 0.9
+    chances[1, 2] = 0.6
+    found = label_rows.labels(films(10, findings=chances), LIMITS)
+    assert named(found, "No-Finding films").value == pytest.approx(0.2)
+
+
+def test_too_few_labelled_films_give_no_figure() -> None:
+    row = named(label_rows.labels(films(10), LIMITS), "pleural effusion, within AP")
+    assert row.value is None
+    assert row.note.startswith("too few")
+
+
+def test_pointing_hits_where_the_mask_is_strongest() -> None:
+    masks = np.zeros((2, 8, 112, 112), np.uint8)
+    masks[:, 0, 10:100, 10:50] = 255
+    masks[:, 4, 30, 20] = 200
+    given = films(2, masks=masks)
+    boxes = {given.films[0].name: np.asarray((0.1, 0.2, 0.3, 0.4)),
+             given.films[1].name: np.asarray((0.6, 0.2, 0.9, 0.4))}  # fmt: skip
+    (row,) = label_rows.pointing(given, boxes, set()).rows
+    assert row.value == 0.5
+    assert "by chance" in row.baseline
+
+
+def test_hard_cases_are_drawn_small_and_named() -> None:
+    chances = np.zeros((5, 4))
+    chances[2, 1] = 0.9
+    given = films(5, findings=chances, in_scope=np.asarray([1, 1, 1, 1, 0.1]))
+    cases = gallery.hard(given, LIMITS)
+    assert [case.place for case in cases["labelled No Finding, yet called present"]] == [2]
+    assert [case.place for case in cases["refused"]] == [4]
+    picture = gallery.strip(given, cases["worst lungs against V7's boxes"])
+    assert picture.startswith("data:image/jpeg;base64,")
+    assert len(base64.b64decode(picture.split(",")[1])) < 120_000
+
+
+def test_a_training_log_becomes_curves(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(
+        "step 20/400 1.23 s: boxes 0.50 masks 0.2\nwords\nstep 40/400 1.2 s: boxes 0.40\n"
+    )
+    assert report.history(log) == {"boxes": [0.5, 0.4], "masks": [0.2]}
+    assert report.history(tmp_path / "none.log") == {}
