@@ -118,14 +118,14 @@ def _tidy(target: Path) -> None:
     target.write_bytes(model.SerializeToString())
 
 
-def films(side: int, count: int = FILMS) -> "Numbers":
-    """Films to compare on, ``(count, side, side)``: the frozen examples, turned and toned."""
+def films(side: int) -> "Numbers":
+    """Films to compare on, ``(FILMS, side, side)``: the frozen examples, turned and toned."""
     squares = []
     for path in sorted(EXAMPLES.glob("*.png")):
         with Image.open(path) as picture:
             squares.append(to_square(np.asarray(picture, np.float32), side))
     variants = [*squares, *(s[:, ::-1] for s in squares), *(s**1.6 for s in squares)]
-    return np.stack(variants[:count])
+    return np.stack(variants[:FILMS])
 
 
 def look(network: nn.Module, given: "Numbers") -> "list[dict[str, Numbers]]":
