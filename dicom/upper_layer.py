@@ -30,7 +30,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
-from dicom import gate, quiet, tls
+from dicom import gate, machine, quiet, tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +216,7 @@ class _Handler(RequestHandler):
             plan.socket_timeout_s,
             partial(plan.refused, address),
         )
+        assoc.dul.state_machine = machine.BoundedMachine(assoc.dul)
         assoc.dul._run_loop_delay = _LOOP_DELAY_S  # noqa: SLF001 - no public name
         assoc.dimse = BoundedDimse(assoc)
         plan.gate.connected(assoc, address)
