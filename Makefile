@@ -3,14 +3,24 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup system torch test lint fmt unit integration e2e demo bench eye lock hooks wheel wheelhouse clean
+.PHONY: help setup system torch test lint fmt unit integration e2e demo fuzz audit bench eye-report lock hooks wheel wheelhouse clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 KEEP ?=
 STOP ?=
 ARGS ?=
+N ?= 100000
+SEED ?= 1
 SHAPE ?= embedded
+# Of eye-report: what is measured, on projections and real films that are not in the repository.
+BUNDLE ?= models/shipped/anatomy-mini
+BASES ?= build/bases
+REAL ?= build/cxr-dev
+PART ?= valid
+FROZEN ?=
+LOG ?=
+INTO ?=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,11 +57,20 @@ e2e: system setup ## tests of the whole system, and of what a browser shows
 demo: system setup ## seven films through the whole system; KEEP=1 leaves it running, STOP=1 ends that
 	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(if $(STOP),--stop) $(ARGS)
 
+fuzz: setup ## N mutated inputs (default 100000) against everything that reads strangers' bytes
+	$(BIN)/python -m scripts.fuzz --count $(N) --seed $(SEED) $(ARGS)
+
+audit: setup ## ask the advisory database about every locked requirement; says so when it cannot be reached
+	$(BIN)/python -m scripts.advisories $(ARGS)
+
 bench: system setup ## measure latency, memory and ingest; writes docs/bench.md
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
-eye: torch ## measure the shipped network again (needs the film set, see its model card)
-	$(BIN)/python -m models.training.evaluate $(ARGS)
+eye-report: torch ## measure the eye into build/eye-report; BASES=… REAL=… PART=test FROZEN=… INTO=1
+	@$(BIN)/python -m scripts.strangers --out build/strangers $(if $(wildcard $(BASES)/source),--source $(BASES)/source)
+	$(BIN)/python -m models.evaluation.report --bundle $(BUNDLE) --bases $(BASES) --real $(REAL) \
+		--strangers build/strangers --part $(PART) --out build/eye-report \
+		$(if $(FROZEN),--frozen $(FROZEN)) $(if $(LOG),--log $(LOG)) $(if $(INTO),--into) $(ARGS) >build/eye-report.jsonl
 
 lock: setup ## solve the requirements again and write them down with hashes
 	@scripts/lock.sh $(ARGS)

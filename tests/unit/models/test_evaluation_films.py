@@ -165,7 +165,8 @@ def test_sides_are_stated_for_nearly_all_films_and_only_where_nearly_always_righ
     rng = np.random.default_rng(5)
     mirrored = np.arange(2000) % 2 == 0
     evidence = np.where(mirrored, 1, -1) * np.abs(rng.normal(6, 2, 2000))
-    evidence[:20] = np.where(mirrored[:20], -0.2, 0.2)  # wrong, and unsure of it
+    doubt = np.linspace(0.1, 0.2, 20)
+    evidence[:20] = np.where(mirrored[:20], -doubt, doubt)  # wrong, and unsure of it
     chosen = limits.of_sides(evidence, mirrored, -np.abs(rng.normal(6, 2, 500)))
     sure = np.abs(evidence) >= chosen["sides_sure"]
     assert sure.mean() >= 0.96

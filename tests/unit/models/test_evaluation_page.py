@@ -140,7 +140,7 @@ def test_hard_cases_are_drawn_small_and_named() -> None:
     assert [case.place for case in cases["refused"]] == [4]
     picture = gallery.strip(given, cases["worst lungs against V7's boxes"])
     assert picture.startswith("data:image/jpeg;base64,")
-    assert len(base64.b64decode(picture.split(",")[1])) < 120_000
+    assert len(base64.b64decode(picture.split(",")[1])) < 200_000  # of noise, which no coding shrinks
 
 
 def test_a_training_log_becomes_curves(tmp_path: Path) -> None:
