@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from PIL import Image
+from PIL import Image, ImageOps
 from pydicom.data import get_testdata_file
 
 from models.simulate import source
@@ -50,7 +50,10 @@ def from_files(out: Path) -> int:
             found = get_testdata_file(name, download=False)
             if not isinstance(found, str):
                 continue
-            picture = grey(pydicom.dcmread(found).pixel_array)
+            film = pydicom.dcmread(found)
+            picture = grey(film.pixel_array)
+            if film.PhotometricInterpretation == "MONOCHROME1":  # low = bright, PS3.3 C.7.6.3.1.2
+                picture = ImageOps.invert(picture)
             if min(picture.size) >= SMALLEST:
                 (out / family).mkdir(parents=True, exist_ok=True)
                 picture.save(out / family / f"{Path(name).stem}.png")

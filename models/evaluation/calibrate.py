@@ -37,6 +37,8 @@ FILMS = 600
 SEED = 55_011
 BATCH = 16
 SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
+HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
+                   Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
 DEVICES = frozenset(SIGNS[SIGNS.index(Sign.ENDOTRACHEAL_TUBE) :])
 SENTENCES = (
     "Trained on films simulated from one CT and on {films} real films; for demonstration only.",
@@ -83,9 +85,14 @@ def ratio(boxes: "Numbers") -> "Numbers":
 
 
 def heart_error(exams: list[Exam], seen: Looked) -> dict[str, float]:
-    """Measured minus true ratio on films shown the usual way with both lungs visible."""
+    """Measured minus true ratio on usual films whose heart borders nothing hides."""
     lungs = [REGIONS.index(A.RIGHT_LUNG), REGIONS.index(A.LEFT_LUNG)]
-    usual = np.asarray([not e.order.mirrored and bool(e.visible[lungs].all()) for e in exams])
+    hiding = [SIGNS.index(sign) for sign in HIDES_THE_HEART]
+    usual = np.asarray([
+        not e.order.mirrored and bool(e.visible[lungs].all())
+        and not bool((e.signs[hiding] == PRESENT).any())
+        for e in exams
+    ])  # fmt: skip
     truth = np.stack([exam.boxes for exam in exams])
     errors = (ratio(seen.boxes) - ratio(truth))[usual]
     return {

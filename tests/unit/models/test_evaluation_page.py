@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 import tiny_networks
 from evaluation_builders import answers
 
-from models.evaluation import chapters, gallery, label_rows, page, real_rows, report
+from models.evaluation import card, chapters, gallery, label_rows, page, real_rows, report
 from models.evaluation.chapters import Material
 from models.evaluation.looking import ListeningEye, look
 from models.evaluation.real_rows import RealFilms
@@ -140,7 +140,9 @@ def test_hard_cases_are_drawn_small_and_named() -> None:
     assert [case.place for case in cases["refused"]] == [4]
     picture = gallery.strip(given, cases["worst lungs against V7's boxes"])
     assert picture.startswith("data:image/jpeg;base64,")
-    assert len(base64.b64decode(picture.split(",")[1])) < 200_000  # of noise, which no coding shrinks
+    assert (
+        len(base64.b64decode(picture.split(",")[1])) < 200_000
+    )  # of noise, which no coding shrinks
 
 
 def test_a_training_log_becomes_curves(tmp_path: Path) -> None:
@@ -150,3 +152,28 @@ def test_a_training_log_becomes_curves(tmp_path: Path) -> None:
     )
     assert report.history(log) == {"boxes": [0.5, 0.4], "masks": [0.2]}
     assert report.history(tmp_path / "none.log") == {}
+
+
+FIGURES = {
+    "bundle": "mini 1", "network_sha256": "ab" * 32, "part": "valid",
+    "figures": [Row("real", "IoU | lungs", 0.8123, Reach(0.8), (0.7, 0.9)).to_json(),
+                Row("real", "AUROC", 0.5, Reach(0.75)).to_json()],
+    "signs": {"mass": {"auroc": None, "with": 3, "without": 40}},
+}  # fmt: skip
+
+
+def test_the_card_is_filled_between_its_marks_and_nowhere_else() -> None:
+    written = f"# Card\n\nwords\n{card.START}\nold 0.1\n{card.END}\nmore words\n"
+    text = card.filled(written, FIGURES)
+    assert text.startswith("# Card\n\nwords\n")
+    assert text.endswith("\nmore words\n")
+    assert "old" not in text
+    assert "| IoU / lungs | ≥ 0.8 | 0.812 | 0.700 to 0.900 | yes |" in text
+    assert "**no**" in text
+    assert "| mass | too few | 3 : 40 |" in text
+    assert card.filled(text, FIGURES) == text
+
+
+def test_a_card_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="must hold"):
+        card.filled("# Card", FIGURES)

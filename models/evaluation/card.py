@@ -1,0 +1,101 @@
+"""Fills the figures of the model card from the numbers kept beside the weights.
+
+``python -m models.evaluation.card --figures FIGURES.json --card docs/models/anatomy-mini.md``
+
+Everything between the two marks is replaced; the words around it are a person's.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+START, END = "<!-- figures: filled by models.evaluation.card -->", "<!-- end of figures -->"
+MET = {True: "yes", False: "**no**", None: ""}
+
+
+def filled(card: str, figures: dict[str, Any]) -> str:
+    """Return the card's text with the figures between its marks.
+
+    Raises
+    ------
+    ValueError
+        If the card does not have both marks, once, in this order.
+    """
+    before, rest = _split(card, START)
+    _, after = _split(rest, END)
+    return f"{before}{START}\n{tables(figures)}{END}{after}"
+
+
+def tables(figures: dict[str, Any]) -> str:
+    """Return the figures, the regions and the signs as Markdown."""
+    sha = str(figures["network_sha256"])[:16]
+    words = f"{figures['bundle']}, network SHA-256 `{sha}…`, part: {figures['part']}."
+    parts = [words, _figures(figures["figures"])]
+    if "regions" in figures:
+        parts.append(_regions(figures["regions"]))
+    if "signs" in figures:
+        parts.append(_signs(figures["signs"]))
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def _figures(rows: list[dict[str, Any]]) -> str:
+    lines = ["| measure | reach | measured | 95 % | met | films | baseline, remarks |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    group = None
+    for row in rows:
+        if row["on"] != group:
+            group = row["on"]
+            lines.append(f"| **{group}** | | | | | | |")
+        value = "not measured" if row["measured"] is None else f"{row['measured']:.3f}"
+        span = " to ".join(f"{v:.3f}" for v in row["interval"]) if row["interval"] else ""
+        remarks = "; ".join(words for words in (row["baseline"], row["note"]) if words)
+        cells = (row["measure"], row["reach"] or "", value, span, MET[row["met"]], row["cases"],
+                 remarks)  # fmt: skip
+        lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _regions(regions: dict[str, dict[str, Any]]) -> str:
+    lines = ["| region | IoU | mean box | R@0.5 | R@0.7 | centre off, % of width |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for name, told in regions.items():
+        keys = ("iou", "mean_box", "r_at_0.5", "r_at_0.7", "centre_error_percent")
+        lines.append(f"| {name} | " + " | ".join(_number(told[key]) for key in keys) + " |")
+    return "\n".join(lines)
+
+
+def _signs(signs: dict[str, dict[str, Any]]) -> str:
+    lines = ["| sign, simulated | AUROC | with : without |", "|---|---|---|"]
+    for name, told in signs.items():
+        lines.append(f"| {name} | {_number(told['auroc'])} | {told['with']} : {told['without']} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "too few" if value is None else f"{value:.2f}"
+
+
+def _plain(cell: str) -> str:
+    return cell.replace("|", "/")
+
+
+def _split(text: str, mark: str) -> tuple[str, str]:
+    if text.count(mark) != 1:
+        raise ValueError(f"the card must hold {mark} once")
+    before, after = text.split(mark)
+    return before, after
+
+
+def main() -> None:
+    """Fill."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("figures", "card"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    chosen = parser.parse_args()
+    figures = json.loads(chosen.figures.read_text())
+    chosen.card.write_text(filled(chosen.card.read_text(), figures))
+
+
+if __name__ == "__main__":
+    main()
