@@ -13,7 +13,7 @@ MISSED_AS_ABSENT = 0.08  # share of simulated findings that may be called absent
 HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
 FALSE_REFUSALS = 0.01
-SURE_RIGHT, SURE_COVERAGE = 0.995, 0.97
+SURE_RIGHT, SURE_COVERAGE, SURE_LEAST = 0.995, 0.97, 1.2  # the last in log odds
 DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
 
 
@@ -59,7 +59,8 @@ def of_sides(evidence: "Numbers", mirrored: "Numbers", real: "Numbers") -> dict[
 
     ``evidence`` (log odds for mirrored) and truth of simulated films; ``real`` is the evidence on
     real films, which are shown the usual way but for very few. The limit is the lowest at which
-    nearly all are right, and never so high that more than a few films are left without sides.
+    nearly all are right (never below SURE_LEAST, though all of them were right: doubt is doubt),
+    and never so high that more than a few films are left without sides.
     """
     right = np.sign(evidence) == np.where(mirrored, 1.0, -1.0)
     size = np.abs(evidence)
@@ -70,6 +71,7 @@ def of_sides(evidence: "Numbers", mirrored: "Numbers", real: "Numbers") -> dict[
     least = float(size[order][good[0]]) if len(good) and good[0] > 0 else 0.0
     most = min(_quantile(np.abs(real), 1 - SURE_COVERAGE), _quantile(size, 1 - SURE_COVERAGE))
     declared = max(DECLARED_LEAST, _quantile(real, 0.995))
+    least = max(least, SURE_LEAST)
     return {"sides_sure": round(min(least, most), 4), "sides_declared": round(declared, 4)}
 
 
