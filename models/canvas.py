@@ -88,8 +88,9 @@ class Canvas:
         width, height = draw.textbbox((0, 0), text, font=font, stroke_width=2)[2:]
         (x0, y0), (_, y1) = self._at((box.x_min, box.y_min)), self._at((box.x_max, box.y_max))
         near = [(x0, y0 - height - 1), (x0, y1 + 1), (x0, y0 + 2), (x0, y1 - height - 2)]
-        edges = [(2.0, y0), (float(self.picture.size[0]), y0), (2.0, y1),
-                 (float(self.picture.size[0]), y1)]  # fmt: skip
+        right = self._at(box.centre)[0] > self.picture.size[0] / 2
+        edge = float(self.picture.size[0]) if right else 2.0  # the nearer one
+        edges = [(edge, y0), (edge, (y0 + y1) / 2), (edge, y1)]
         fitted = [self._inside(place, width, height) for place in (*near, *edges)]
         free = [place for place in fitted if not self._taken(place)] or fitted
         best = min(free, key=self._hidden)  # the first of those that hide equally little

