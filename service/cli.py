@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "up": Entry("service.commands:up", "Start everything in one folder and wait until it is ready"),
     "down": Entry("service.commands:down", "Stop what `carina up` started, in the right order"),
     "status": Entry("service.commands:status", "Health, counts, ages, what is late and why"),
+    "check": Entry("service.commands_check:check", "Look at everything before starting"),
     "settings": Entry("service.commands:settings", "The settings in force, secrets masked"),
     "version": Entry("service.commands:version", "The version of Carina"),
     "send": Entry("service.commands_send:send", "Send DICOM files to our own listener"),
@@ -77,6 +78,7 @@ COMMANDS: dict[str, Entry] = {
     "sweep": Entry("service.commands_run:sweep", "Process: closes studies, rings again, seals"),
     "web": Entry("service.commands_run:web", "Process: health and metrics over HTTP"),
     "db upgrade": Entry("service.commands_run:db_upgrade", "Bring the tables to this version"),
+    "db roles": Entry("service.commands_check:db_roles", "Could the service change the trail?"),
 }
 
 GROUPS = {
