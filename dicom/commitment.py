@@ -37,7 +37,6 @@ EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 PROCESSING_FAILURE: Final = 0x0110  # PS3.7 annex C
 INVALID_ARGUMENT: Final = 0x0115  # PS3.7 annex C
-SOP_CLASS_NOT_SUPPORTED: Final = 0x0122  # a failure reason, PS3.3 C.14.1.1
 MAXIMUM_REFERENCES: Final = 10_000  # in one report; ours name less than a hundred
 
 

@@ -7,7 +7,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom.associate import Offer, Requestor, accepted, associated
 from dicom.errors import AssociationFailed, KeptResultDamaged
-from dicom.status import StoreStatus, is_stored
+from dicom.status import SOP_CLASS_NOT_SUPPORTED, StoreStatus, is_stored
 from dicom.values import ResultKind, StoreOutcome
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ def store(
     """Send the results of one study over one association; one outcome per object dealt with.
 
     Only contexts that are needed are proposed: the SOP class of each object with the transfer
-    syntax its file is in. An object without an accepted context is ``taken=False`` and the rest
-    goes on: the archive does not want that kind. An object that is refused by status ends the
-    sending, since what comes after it might point at it; its outcome is the last one.
+    syntax its file is in. An object without an accepted context, or answered with *SOP class not
+    supported*, is ``taken=False`` and the rest goes on: the archive does not want that kind. An
+    object that is refused by any other status ends the sending, since what comes after it might
+    point at it; its outcome is the last one.
 
     ``announce`` is called once the archive has accepted the association, before the first object
     leaves: until then nothing can have been sent.
@@ -58,7 +59,7 @@ def store(
                 continue
             outcome = _store_one(association, result, number, outcomes)
             outcomes.append(outcome)
-            if not is_stored(outcome.status):
+            if outcome.taken and not is_stored(outcome.status):
                 break
     return tuple(outcomes)
 
@@ -134,7 +135,9 @@ def _store_one(
         lost = StoreOutcome(result.ref.sop_instance_uid, None, None)
         raise AssociationFailed("no answer to C-STORE", (*so_far, lost))
     comment = str(answer.get("ErrorComment", "") or "")[:COMMENT_MAX] or None
-    return StoreOutcome(result.ref.sop_instance_uid, status, comment)
+    # Some archives accept any context and say only now that they do not take the kind.
+    taken = status != SOP_CLASS_NOT_SUPPORTED
+    return StoreOutcome(result.ref.sop_instance_uid, status, comment, taken)
 
 
 def _offer(result: "KeptResult") -> Offer:

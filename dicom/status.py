@@ -5,6 +5,9 @@ from enum import IntEnum
 WARNINGS = frozenset({0xB000, 0xB006, 0xB007})
 """Stored, with a remark (PS3.4 B.2.3)."""
 
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+"""A status (PS3.7 annex C) and a failure reason (PS3.3 C.14.1.1): this kind is not taken."""
+
 PENDING = frozenset({0xFF00, 0xFF01})
 
 

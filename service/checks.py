@@ -10,10 +10,12 @@ from kombu.exceptions import KombuError
 from dicom.associate import Timeouts
 from dicom.errors import AssociationFailed, CertificateUnusable
 from dicom.send import echo
+from dicom.values import WebNode
 from service import secure
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.values import Destination
 
 MEGABYTE = 1_000_000
 PATIENCE_S = 2.0
@@ -46,15 +48,24 @@ def broker(settings: "Settings") -> Check:
 
 
 def pacs(settings: "Settings") -> Check:
-    """Ask the destination by C-ECHO (PS3.4 annex A)."""
-    if settings.pacs is None:
+    """Ask every destination that speaks DIMSE by C-ECHO (PS3.4 annex A)."""
+    if not settings.archives:
         words = "CARINA_PACS is not set: drafts are kept, not sent"
         return Check("pacs", is_well=True, words=words)
+    faults = {one.name: _fault_of(one, settings) for one in settings.archives}
+    dead = [f"{name}: {fault}" for name, fault in faults.items() if fault]
+    words = ", ".join(dead or [str(one.to) for one in settings.archives])
+    return Check("pacs", is_well=not dead, words=words)
+
+
+def _fault_of(archive: "Destination", settings: "Settings") -> str:
+    if isinstance(archive.to, WebNode):
+        return ""  # whether it serves is seen when something is sent
     try:
-        echo(settings.pacs, secure.requestor(settings, timeouts=TIMEOUTS))
+        echo(archive.to, secure.requestor(settings, timeouts=TIMEOUTS))
     except (AssociationFailed, CertificateUnusable) as error:
-        return Check("pacs", is_well=False, words=f"{settings.pacs}: {error}")
-    return Check("pacs", is_well=True, words=str(settings.pacs))
+        return str(error)
+    return ""
 
 
 def disk(settings: "Settings") -> Check:

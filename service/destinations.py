@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import false, func, select
 
 from service import audit
 from service.db.outbox_tables import ConsignmentRow, DestinationRow
@@ -103,12 +103,13 @@ def _standing(
     row = switches.get(name)
     state, here = ConsignmentRow.state, ConsignmentRow.destination == name
     unsent = state.in_((JobState.ENCODED, JobState.SENDING))
-    held_since = row.held_since if row is not None else None
+    held_since = None if row is None else row.held_since
+    ready = ConsignmentRow.opened_at <= held_since if held_since is not None else false()
     count = func.count()
     found = session.execute(
         select(
             count.filter(unsent),
-            count.filter(unsent, ConsignmentRow.opened_at <= held_since),
+            count.filter(unsent, ready),
             count.filter(state == JobState.SENT),
             func.min(ConsignmentRow.opened_at),
         ).where(here, state.in_(DELIVERABLE))

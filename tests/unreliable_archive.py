@@ -155,12 +155,15 @@ def running(
     without: tuple[ResultKind, ...] = (),
     offers_find: bool = True,
     called_ae_title: str = "",
+    also: tuple[str, ...] = (),
 ) -> Iterator[UnreliableArchive]:
-    """Run one on a free port; ``without`` are kinds whose SOP class it does not accept."""
+    """Run one on a free port; ``without`` are kinds whose SOP class it does not accept.
+
+    ``also`` are further SOP classes that it accepts."""
     archive = UnreliableArchive(manners or Manners())
     ae = AE(ae_title="ARCHIVE")
     refused = {SOP_CLASSES[kind] for kind in without}
-    for sop_class in sorted(set(SOP_CLASSES.values()) - refused):
+    for sop_class in sorted(set(SOP_CLASSES.values()) - refused | set(also)):
         ae.add_supported_context(sop_class, [EXPLICIT, JPEG_2000_LOSSLESS])
     ae.add_supported_context(Verification, [IMPLICIT])
     if offers_find:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicom.values import WebNode
 from models.errors import GpuOutOfMemory
 from service import audit, jobs, sources
 from service import reading as site
@@ -185,9 +186,10 @@ class Batch:
         now = context.clock()
         settings = context.settings
         with _timed(reading, "ask"):
-            profile = self._book.of(
-                settings.pacs, settings.destination_profile, context.requestor, now
-            )
+            # Results are made once: the first destination decides in which kinds of object.
+            first = next((one.to for one in settings.archives), None)
+            node = None if isinstance(first, WebNode) else first
+            profile = self._book.of(node, settings.destination_profile, context.requestor, now)
         with self._database() as session:
             replaced = job.replaces_job_id
             predecessors = sources.texts_of(session, replaced) if replaced is not None else ()

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from dicom import commitment
-from dicom.commitment import SOP_CLASS_NOT_SUPPORTED, Asked
+from dicom.commitment import Asked
 from dicom.errors import AssociationFailed
+from dicom.status import SOP_CLASS_NOT_SUPPORTED
 from dicom.values import PacsNode
 from service import commitments
 from service.values import CommitmentState, Proof

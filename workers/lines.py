@@ -9,7 +9,7 @@ from dicom.values import WebNode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from dicom.associate import Requestor
+    from dicom.associate import Requestor, Timeouts
     from dicom.values import InstanceRef, KeptResult, PacsNode, StoreOutcome
 
 
@@ -43,8 +43,30 @@ class DimseLine:
         return query.present(refs, self.node, self.requestor)
 
 
+@dataclass(frozen=True, slots=True)
+class WebLine:
+    """STOW-RS and QIDO-RS."""
+
+    node: WebNode
+    timeouts: "Timeouts"
+
+    def store(
+        self, results: "Sequence[KeptResult]", announce: "Callable[[], None]"
+    ) -> "tuple[StoreOutcome, ...]":
+        """Send by one request for each object."""
+        from dicom import stow  # noqa: PLC0415  (requests is loaded where DICOMweb is used)
+
+        return stow.store(results, self.node, announce, self.timeouts)
+
+    def present(self, refs: "Iterable[InstanceRef]") -> frozenset[str]:
+        """Ask by one request for each series."""
+        from dicom import stow  # noqa: PLC0415
+
+        return stow.present(refs, self.node, self.timeouts)
+
+
 def to(node: "PacsNode | WebNode", requestor: "Requestor") -> Line:
     """Return the line to an archive."""
     if isinstance(node, WebNode):
-        raise NotImplementedError
+        return WebLine(node, requestor.timeouts)
     return DimseLine(node, requestor)

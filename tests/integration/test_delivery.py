@@ -103,7 +103,7 @@ def test_a_line_cut_in_the_middle_is_sent_again_to_the_end(ward: Ward) -> None:
         assert sent == data_set_bytes(result.path.read_bytes())
 
 
-@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0122, 0x0124])
+@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0124])
 def test_a_refusal_is_a_dead_letter_with_its_cause(ward: Ward, status: int) -> None:
     job, kept = ward.an_encoded_job(MASK, TEXT)
     manners = Manners({SOP_CLASSES[MASK]: status}, comment="wrong object")
@@ -162,6 +162,16 @@ def test_an_archive_without_seg_gets_the_text_and_the_rest_is_named(ward: Ward) 
     assert ward.answers(job)[MASK].not_taken
     assert ward.answers(job)[TEXT].proven_at is not None
     assert "object_not_taken" in ward.events(job)
+
+
+def test_a_kind_that_is_refused_by_status_as_not_supported_is_left_out(ward: Ward) -> None:
+    job, _ = ward.an_encoded_job()
+    with unreliable_archive.running(Manners({SOP_CLASSES[MASK]: 0x0122})) as archive:
+        deliver(ward.context(archive.node))
+    row = ward.job(job)
+    assert (row.state, row.reason) == (JobState.DELIVERED, "not taken: anatomy, findings")
+    assert ward.answers(job)[MASK].not_taken
+    assert len(archive.kept) == 3
 
 
 def test_an_archive_that_takes_no_text_refuses_the_draft(ward: Ward) -> None:

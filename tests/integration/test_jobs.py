@@ -336,6 +336,12 @@ def plans(database: Database, database_urls: DatabaseUrls) -> Iterator[list[str]
                 " now(), now(), now() FROM generate_series(1, 20000) n"
             )
         )
+        session.execute(
+            text(
+                "INSERT INTO consignments (job_id, destination, state, next_attempt_at, opened_at)"
+                " SELECT job_id, 'pacs', state, now(), now() FROM jobs WHERE state = 'DELIVERED'"
+            )
+        )
     owner = Database(database_urls.owner)
     with owner.begin() as session:
         session.execute(text("ANALYZE"))
@@ -374,4 +380,6 @@ def test_what_is_asked_every_second_reads_open_rows_only(
     with database.begin() as session:
         ask(session)
     assert plans
-    assert not [plan for plan in plans if "Seq Scan" in plan]
+    # Of the switches of destinations there are as many rows as an operator ever set.
+    read = "\n".join(plans).replace("Seq Scan on destinations", "")
+    assert "Seq Scan" not in read
