@@ -1,15 +1,19 @@
 """The chapters of the report: each takes what data there is, and says so where there is none."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.anatomy import retrieval
-from models.anatomy.network import INPUT_SIDE
-from models.evaluation import frozen, label_rows, real_rows, region_rows, scope_rows, sign_rows
+from models.evaluation import (
+    frozen,
+    label_rows,
+    mean_box,
+    real_rows,
+    region_rows,
+    scope_rows,
+    sign_rows,
+)
 from models.evaluation.controls import GROUP as CONTROLS
 from models.evaluation.controls import Laboratory
 from models.evaluation.examiner import SEED, Examiner
@@ -26,9 +30,7 @@ if TYPE_CHECKING:
     from models.training.measures import Numbers
 
 FILMS = 600
-MEAN_BOX = Path(__file__).parent / "mean_box.json"
-MEAN_FILMS = 300
-SEEDS = {"mean": 41, "odd": 42, "tuning": 43}
+SEEDS = {"odd": 42, "tuning": 43}
 PARTS = ("train", "valid", "test")
 
 
@@ -88,7 +90,7 @@ def simulated(given: Material) -> Findings:
     else:
         return missing(region_rows.GROUP, ("boxes, signs, masks, retrieval",), given.why())
     seen = look(given.eye, [exam.film for exam in exams])
-    found = _boxes(given, exams, seen)
+    found = _boxes(given.eye, exams, seen)
     found.rows += region_rows.sides(exams, seen, "all simulated")
     found.rows += region_rows.sides(
         odd, look(given.eye, [exam.film for exam in odd]), "white lung or shift, half mirrored"
@@ -100,15 +102,13 @@ def simulated(given: Material) -> Findings:
     return found
 
 
-def _boxes(given: Material, exams: list[Exam], seen: "Looked") -> Findings:
-    """Rows 1 and 2a: beside the mean box, and mirrored."""
-    baseline = mean_box(given)
-    if baseline is None:
-        return missing(region_rows.GROUP, ("boxes",), "no training projections for a mean box")
+def _boxes(eye: ListeningEye, exams: list[Exam], seen: "Looked") -> Findings:
+    """Rows 1 and 2a: beside the mean box of training films, and mirrored."""
+    baseline = mean_box.kept()
     boxes = region_rows.compare(exams, seen, baseline)
     found = region_rows.regions(boxes, baseline)
     turned = [mirror(exam) for exam in exams]
-    flipped = look(given.eye, [exam.film for exam in turned])
+    flipped = look(eye, [exam.film for exam in turned])
     again = region_rows.compare(turned, flipped, baseline)
     found.rows.append(region_rows.mirrored(boxes, again))
     return found
@@ -155,33 +155,6 @@ def _odd(examiner: Examiner, at: tuple[int, int]) -> bool:
     """Whether a scene may be one, without making its film."""
     white = float(examiner.bases.sizes[at].max()) >= WHITE_MM
     return white or bool(examiner.bases.signs[at][SHIFT] > 0)
-
-
-def mean_box(given: Material) -> "Numbers | None":
-    """Return the mean box of simulated training films ``(36, 4)``, px of the square.
-
-    It is kept as data, so that it can be had without the training projections.
-    """
-    if given.has("train"):
-        return measure_mean_box(given)
-    if MEAN_BOX.is_file():
-        return np.asarray(json.loads(MEAN_BOX.read_text())["corners"], float) * INPUT_SIDE
-    return None
-
-
-def measure_mean_box(given: Material) -> "Numbers":
-    """Average the boxes of training films, and keep them as data."""
-    assert given.bases is not None
-    simulator = Simulator(cache.load(given.bases, "train"))
-    rng = np.random.default_rng(SEEDS["mean"])
-    sums, counts = np.zeros((36, 4)), np.zeros((36, 1))
-    for number in range(MEAN_FILMS):
-        sample = simulator.scene(rng, number % len(simulator.bases), 0)
-        low = sample.boxes[:, :2] - sample.boxes[:, 2:] / 2
-        known = sample.present[:, None] > 0
-        sums += np.concatenate([low, low + sample.boxes[:, 2:]], axis=1) * known
-        counts += known
-    return np.asarray(sums / np.maximum(counts, 1) * INPUT_SIDE)
 
 
 def controlled(given: Material) -> Findings:
