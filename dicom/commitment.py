@@ -20,7 +20,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from dicom import uids
 from dicom.associate import associated
-from dicom.errors import AssociationFailed, InvalidUid
+from dicom.errors import InvalidUid
 from dicom.status import StoreStatus
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Asked(StrEnum):
     """What became of a request."""
 
     TAKEN = "TAKEN"
-    REFUSED = "REFUSED"
+    REFUSED = "REFUSED"  # by status, or by breaking off, as Orthanc does with who it does not know
     NOT_OFFERED = "NOT_OFFERED"
 
 
@@ -77,7 +77,7 @@ def request(
     Raises
     ------
     AssociationFailed
-        If there is no association, or it breaks before the answer.
+        If there is no association.
     """
     arrived = threading.Event()
     reports: list[CommitmentReport] = []
@@ -156,10 +156,8 @@ def _act(association: Any, what: Request) -> int:  # noqa: ANN401  (pynetdicom i
             StorageCommitmentPushModelInstance,
         )
     except RuntimeError:  # pynetdicom's word for: ended in between
-        raise AssociationFailed("the association was ended by the archive") from None
-    if "Status" not in answer:
-        raise AssociationFailed("no answer to N-ACTION")
-    return int(answer.Status)
+        return PROCESSING_FAILURE
+    return int(answer.get("Status", PROCESSING_FAILURE))
 
 
 def _information(transaction_uid: str, refs: "Iterable[InstanceRef]") -> Dataset:

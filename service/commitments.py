@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from dicom.commitment import CommitmentReport
 
-OPEN_FOR_REPORT: Final = (CommitmentState.REQUESTED, CommitmentState.EXPIRED)
+OPEN_FOR_REPORT: Final = (
+    CommitmentState.REQUESTED,
+    CommitmentState.EXPIRED,
+    CommitmentState.REFUSED,  # an archive that broke off may have taken the request all the same
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def begin(session: "Session", fence: Fence, transaction_uid: str, now: "datetime
     FenceLost
         If somebody else serves the destination now.
     """
-    job, _ = consignments.fenced(session, fence)
+    consignments.fenced(session, fence)
     session.add(
         CommitmentRow(
             transaction_uid=transaction_uid,
@@ -52,6 +56,11 @@ def begin(session: "Session", fence: Fence, transaction_uid: str, now: "datetime
         )
     )
     session.flush()
+
+
+def taken(session: "Session", fence: Fence, transaction_uid: str, now: "datetime") -> None:
+    """Leave the event that the archive took the request."""
+    job, _ = consignments.fenced(session, fence)
     detail = {"destination": fence.destination, "transaction_uid": transaction_uid}
     event = lifecycle.about(job, EventType.COMMITMENT_REQUESTED, fence.owner, detail)
     audit.record(session, event, now)

@@ -105,14 +105,15 @@ class Committing:
         try:
             asked, heard = commitment.request(what, to, self.context.requestor)
         except AssociationFailed:
-            # It may have taken the request all the same: a report that comes later still counts.
             self._end(transaction_uid, CommitmentState.EXPIRED)
             raise
         if asked is not Asked.TAKEN:
             self._end(transaction_uid, CommitmentState(asked.value))
-        elif heard is not None:
-            with self.context.database.begin() as session:
-                now = self.context.clock()
+            return
+        with self.context.database.begin() as session:
+            now = self.context.clock()
+            commitments.taken(session, self.fence, transaction_uid, now)
+            if heard is not None:
                 commitments.report(session, heard, to.ae_title, now)
 
     def _newest(self, since: "datetime") -> "Commitment | None":
