@@ -36,6 +36,7 @@ torch: setup ## install the CPU build of torch where the package index offers on
 
 test: system torch ## all checks: lint, types, contracts, then unit, integration and end-to-end tests
 	@scripts/lint.sh
+	@$(BIN)/python -m scripts.advisories
 	$(PYTEST) tests/unit tests/integration tests/e2e --durations=15 $(ARGS)
 
 lint: setup ## format, ruff, mypy --strict, import contracts, spelling

@@ -106,7 +106,7 @@ class BoundedSocket(AssociationSocket):
         Raises
         ------
         ConnectionError
-            If this is more than a PDU may have; the connection is then closed.
+            If this is more than a PDU may have; it is then closed.
         TimeoutError
             If the bytes do not come in time, all together: a byte now and then does not help.
         ssl.SSLError
@@ -127,8 +127,7 @@ class BoundedSocket(AssociationSocket):
             raise
         if have < nr_bytes:
             self._wake_up()
-        del buffer[have:]
-        return buffer
+        return buffer if have == nr_bytes else buffer[:have]
 
     def _fill(self, source: socket.socket, view: memoryview) -> int:
         allowed_s = self._timeout_s if self.assoc.is_established else self.assoc.acse_timeout

@@ -44,7 +44,7 @@ def run(
             started = time.monotonic()
             try:
                 outcomes[target.put(target.make(mutate.generator(seed, layer, number)))] += 1
-            except Exception as error:  # noqa: BLE001 - finding these is what this is for
+            except Exception as error:  # noqa: BLE001 - the border of what is tested
                 failures.append({"number": number, "words": f"{type(error).__name__}: {error}"})
             slowest = max(slowest, time.monotonic() - started)
             if number == first + int(WARM_UP * count):
@@ -60,7 +60,7 @@ def _at_the_end(target: Target, grown: int, number: int) -> list[dict[str, Any]]
     found = []
     try:
         target.close()
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - the same border
         found.append(f"{type(error).__name__}: {error}")
     if grown > GROWTH_MAX_BYTES:
         found.append(f"memory has grown by {grown >> 20} MB")
