@@ -102,7 +102,7 @@ def test_without_a_wish_devices_come_as_often_as_the_shares_say(projector: Proje
             counts[sign] += 1
     for sign, share in devices.SHARES[Projection.AP].items():
         assert counts[sign] / 400 == pytest.approx(share, abs=0.07)
-    tiny = Detector(side=160, width_mm=6.0, steps=40)  # sees none of it
+    tiny = Detector(side=12, width_mm=6.0, steps=40)  # sees none of it
     assert devices.draw(rng, projector, STANCE, tiny, [Sign.PACEMAKER]) == []
 
 
