@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from models.vocabulary import BundleUse
+from service.settings_security import is_loopback
 
 if TYPE_CHECKING:
     from dicom.values import PacsNode, WebNode
     from service.settings import Settings
     from service.values import Destination
 
-LOCALHOST = "localhost"
 DEFAULT = "pacs"
 
 
@@ -70,16 +69,6 @@ def decide(use: BundleUse, settings: "Settings", name: str = DEFAULT) -> Route:
         if applies:
             return Route(RouteKind.SHADOW, archive, reason)
     return Route(RouteKind.LIVE, archive, overridden=restricted)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine by its very name: no resolver is asked."""
-    if host.lower() == LOCALHOST:
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def banner(use: BundleUse) -> tuple[str, ...]:

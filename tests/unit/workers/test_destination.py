@@ -2,7 +2,8 @@ import pytest
 
 from models.vocabulary import BundleUse
 from service.settings import Settings
-from workers.destination import RouteKind, banner, decide, is_loopback
+from service.settings_security import is_loopback
+from workers.destination import RouteKind, banner, decide
 
 NEAR = "ORTHANC@127.0.0.1:4242"
 FAR = "PACS@pacs.hospital.example:104"
