@@ -178,8 +178,9 @@ def real_films(given: Material) -> "tuple[Findings, RealFilms | None]":
     rows = [i for i, film in enumerate(everybody) if film.name in names]
     own = every.take(rows, f"{given.part} patients")
     found = Findings()
+    label = label_rows.labels(own, given.limits, films["train"])
     for told in (real_rows.lungs(own), real_rows.by_eye(own), real_rows.sides(own),
-                 real_rows.sides(every), label_rows.labels(own, given.limits)):  # fmt: skip
+                 real_rows.sides(every), label):  # fmt: skip
         found.join(told)
     boxes, trained = real.pneumonia_boxes(given.real), {film.name for film in films["train"]}
     for some in (own, every):

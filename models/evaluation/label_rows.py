@@ -1,10 +1,12 @@
 """Row 8: text-mined labels within AP and within PA, pneumonia boxes by pointing, false alarms."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, SIGNS
+from models.evaluation import baselines
 from models.evaluation.rows import Findings, Reach, Row, counted, mean, of_rows, rounded
 from models.training import measures
 from models.vocabulary import MaskName, Observation, Sign
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 GROUP = "real, noisy labels"
 POINT_GROUP = "real, pneumonia boxes of NIH"
 FEWEST = 8
+VIEWS = ("AP", "PA")
+WORDS = "text-mined, noisy: agreement, not accuracy"
 HALF_GREY = 128
 REACHES = {
     Observation.PLEURAL_EFFUSION: Reach(0.75),
@@ -28,30 +32,38 @@ EXTRA = (Sign.PULMONARY_EDEMA, Sign.PNEUMOTHORAX, Sign.MASS, Sign.NODULE, Sign.C
          Sign.ATELECTASIS)  # fmt: skip
 
 
-def labels(given: "RealFilms", limits: "Numbers") -> Findings:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """One label: truth, the eye's scores, and the scores of grey levels alone, film by film."""
+
+    name: str
+    truth: "Numbers"
+    scores: "Numbers"
+    grey: "Numbers"
+
+
+def labels(given: "RealFilms", limits: "Numbers", train: "Sequence[RealFilm]") -> Findings:
     """Return agreement with the labels within each view, the baselines, and false alarms.
 
-    ``limits`` are the four probabilities from which a finding is PRESENT.
+    ``limits`` are the four probabilities from which a finding is PRESENT; ``train`` are films of
+    training patients, for the baseline of grey levels.
     """
     told = [i for i, film in enumerate(given.films) if film.labelled]
     some = given.take(told, given.name)
-    found = Findings()
+    found, blank = Findings(), np.full(len(told), np.nan)
+    grey = baselines.grey_levels(train, some.films)
     for place, observation in enumerate(OBSERVATIONS):
         truth = np.asarray([film.truth()[place] for film in some.films])
-        for view in ("AP", "PA"):
-            reach = REACHES.get(observation)
-            scores = some.seen.findings[:, place]
-            found.rows.append(_within(some, view, (observation.value, truth, scores), reach))
-        found.tables.setdefault("label_baselines", {})[observation.value] = _baselines(some, truth)
+        one = _Asked(observation.value, truth, some.seen.findings[:, place], grey[:, place])
+        found.rows += [_within(some, view, one, REACHES.get(observation)) for view in VIEWS]
+        found.tables.setdefault("label_baselines", {})[observation.value] = _both_views(some, one)
     for sign in EXTRA:
         place = SIGNS.index(sign)
         truth = np.asarray([film.signs()[0][place] for film in some.films])
-        for view in ("AP", "PA"):
-            told_of = (f"{sign.value} (sign)", truth, some.seen.signs[:, place])
-            row = _within(some, view, told_of, None)
-            if row.value is not None:
-                found.rows.append(row)
-    found.rows += [_alarms(some, limits, view) for view in (None, "AP", "PA")]
+        one = _Asked(f"{sign.value} (sign)", truth, some.seen.signs[:, place], blank)
+        rows = [_within(some, view, one, None) for view in VIEWS]
+        found.rows += [row for row in rows if row.value is not None]
+    found.rows += [_alarms(some, limits, view) for view in (None, *VIEWS)]
     return found
 
 
@@ -80,41 +92,32 @@ def pointing(given: "RealFilms", boxes: "Mapping[str, Numbers]", trained: set[st
     return Findings([row])
 
 
-def _within(
-    given: "RealFilms", view: str, told: "tuple[str, Numbers, Numbers]", reach: Reach | None
-) -> Row:
-    """Return AUROC within one view, beside that of age alone within it."""
-    name, truth, scores = told
+def _within(given: "RealFilms", view: str, asked: _Asked, reach: Reach | None) -> Row:
+    """Return AUROC within one view, beside that of age and of grey levels alone within it."""
     rows = np.flatnonzero([film.view == view for film in given.films])
-    yes = truth[rows] > 0.5  # noqa: PLR2004
-    measure, cases = f"AUROC {name}, within {view}", f"{yes.sum()} with, {(~yes).sum()} without"
-    if min(yes.sum(), (~yes).sum()) < FEWEST or not np.isfinite(scores[rows]).all():
+    yes, scores = asked.truth[rows] > 0.5, asked.scores[rows]  # noqa: PLR2004
+    measure = f"AUROC {asked.name}, within {view}"
+    cases = f"{yes.sum()} with, {(~yes).sum()} without"
+    if min(yes.sum(), (~yes).sum()) < FEWEST or not np.isfinite(scores).all():
         return Row(GROUP, measure, None, reach, cases=cases, note="too few films, or no such head")
     people = [given.people[row] for row in rows]
-    interval = measures.interval(lambda d: measures.auroc(yes[d], scores[rows][d]), people)
-    age = _age_auroc([given.films[int(row)] for row in rows], yes)
-    value, words = measures.auroc(yes, scores[rows]), "text-mined, noisy: agreement, not accuracy"
-    return Row(GROUP, measure, value, reach, interval, cases,
-               f"view only 0.5, age only {age:.3f}", words)  # fmt: skip
+    interval = measures.interval(lambda d: measures.auroc(yes[d], scores[d]), people)
+    age = baselines.age([given.films[int(row)] for row in rows], yes)
+    simple = f"view only 0.5, age only {age:.3f}"
+    if np.isfinite(asked.grey[rows]).all():
+        simple += f", grey levels only {measures.auroc(yes, asked.grey[rows]):.3f}"
+    return Row(GROUP, measure, measures.auroc(yes, scores), reach, interval, cases, simple, WORDS)
 
 
-def _baselines(given: "RealFilms", truth: "Numbers") -> dict[str, float | None]:
-    """Return what view alone and age alone get over both views."""
-    view = np.asarray([film.view == "AP" for film in given.films], float)
-    alone = measures.auroc(truth, view)
-    age = _age_auroc(given.films, truth > 0.5)  # noqa: PLR2004
+def _both_views(given: "RealFilms", asked: _Asked) -> dict[str, float | None]:
+    """Return what the simple ways get over both views."""
+    yes = asked.truth > 0.5  # noqa: PLR2004
+    grey = asked.grey if np.isfinite(asked.grey).all() else np.zeros(len(yes))
     return {
-        "view_only_both_views": rounded(max(alone, 1 - alone)),
-        "age_only_both_views": rounded(age),
+        "view_only": rounded(baselines.view(given.films, yes)),
+        "age_only": rounded(baselines.age(given.films, yes)),
+        "grey_levels_only": rounded(measures.auroc(yes, grey)),
     }
-
-
-def _age_auroc(films: "Sequence[RealFilm]", yes: "Numbers") -> float:
-    """Return AUROC of age alone, in the better direction; films without an age are left out."""
-    ages = np.asarray([np.nan if f.age is None else f.age for f in films], float)
-    known = np.isfinite(ages)
-    value = measures.auroc(yes[known], ages[known])
-    return max(value, 1 - value)
 
 
 def _alarms(given: "RealFilms", limits: "Numbers", view: str | None) -> Row:

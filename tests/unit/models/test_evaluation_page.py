@@ -28,6 +28,9 @@ def film(number: int, labels: str = "No Finding", view: str = "AP") -> RealFilm:
     return RealFilm(name, f"p{number}", view, 40 + number, frozenset({labels}), pixels, lungs)
 
 
+TRAIN = [film(100 + i, "Effusion" if i % 2 else "No Finding") for i in range(20)]
+
+
 def films(count: int, **given: np.ndarray) -> RealFilms:
     own = answers(count, **given)
     turned = own.boxes.copy()
@@ -109,12 +112,12 @@ def test_calling_no_finding_films_abnormal_is_counted_once_a_film() -> None:
     chances = np.zeros((10, 4))
     chances[0] = 0.9
     chances[1, 2] = 0.6
-    found = label_rows.labels(films(10, findings=chances), LIMITS)
+    found = label_rows.labels(films(10, findings=chances), LIMITS, TRAIN)
     assert named(found, "No-Finding films").value == pytest.approx(0.2)
 
 
 def test_too_few_labelled_films_give_no_figure() -> None:
-    row = named(label_rows.labels(films(10), LIMITS), "pleural effusion, within AP")
+    row = named(label_rows.labels(films(10), LIMITS, TRAIN), "pleural effusion, within AP")
     assert row.value is None
     assert row.note.startswith("too few")
 
