@@ -119,12 +119,6 @@ def _standing(
             here, state.in_((JobState.FAILED, JobState.DELIVERED))
         )
     ).one()
-    reason = session.scalar(
-        select(ConsignmentRow.reason)
-        .where(here, state.in_(DELIVERABLE), ConsignmentRow.reason.is_not(None))
-        .order_by(ConsignmentRow.next_attempt_at)
-        .limit(1)
-    )
     return Standing(
         name=name,
         address="" if archive is None else str(archive.to),
@@ -136,8 +130,23 @@ def _standing(
         failed=ended[0],
         oldest=found[3],
         last_delivered=ended[1],
-        reason=reason or "",
+        reason=_reason(session, name),
     )
+
+
+def _reason(session: "Session", name: str) -> str:
+    """Return why the one that is due first has not been delivered yet."""
+    found = session.scalar(
+        select(ConsignmentRow.reason)
+        .where(
+            ConsignmentRow.destination == name,
+            ConsignmentRow.state.in_(DELIVERABLE),
+            ConsignmentRow.reason.is_not(None),
+        )
+        .order_by(ConsignmentRow.next_attempt_at)
+        .limit(1)
+    )
+    return found or ""
 
 
 def _switch_of(row: DestinationRow | None) -> Switch:

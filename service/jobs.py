@@ -146,40 +146,29 @@ def heartbeat(
     """
     if not fences:
         return ()
-    sending = [fence for fence in fences if fence.destination]
-    held = consignments.heartbeat(session, sending, now, lease, hard_limit)
+    asked = [(one.job_id, one.attempt, one.owner) for one in fences]
     kept = session.execute(
         update(JobRow)
         .where(
-            tuple_(JobRow.job_id, JobRow.attempt, JobRow.owner).in_(
-                [(one.job_id, one.attempt, one.owner) for one in fences if not one.destination]
-            ),
+            tuple_(JobRow.job_id, JobRow.attempt, JobRow.owner).in_(asked),
             JobRow.claimed_at > now - hard_limit,
         )
         .values(lease_until=func.least(now + lease, JobRow.claimed_at + hard_limit))
         .returning(JobRow.job_id, JobRow.attempt)
         .execution_options(synchronize_session=False)
     )
-    ours = {(job_id, attempt) for job_id, attempt in kept}
-    return tuple(
-        one
-        for one in fences
-        if (one in held if one.destination else (one.job_id, one.attempt) in ours)
-    )
+    ours = {tuple(row) for row in kept}
+    return tuple(one for one in fences if (one.job_id, one.attempt) in ours)
 
 
 def move(
-    session: "Session",
-    fence: Fence,
-    to: JobState,
-    now: "datetime",
-    facts: JobFacts | None = None,
+    session: "Session", fence: Fence, to: JobState, now: "datetime", facts: JobFacts | None = None
 ) -> Job:
     """Make one legal move and leave its audit event.
 
     A move that hands the job on or ends it (ENCODED, SKIPPED, FAILED, SHADOW, SUPERSEDED,
-    DELIVERED, WITHDRAWN, QUEUED) gives up the fence: write everything else before it. A fence for
-    one destination moves the consignment, and the job as far as that takes it.
+    DELIVERED, WITHDRAWN, QUEUED) gives up the fence: write all else before it. A fence for one
+    destination moves its consignment.
 
     Raises
     ------

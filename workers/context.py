@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dicom.associate import DEFAULT_TIMEOUTS, Timeouts
-from service import jobs, secure
+from service import consignments, jobs, secure
 from service.db.engine import Database
 from workers.heartbeat import Pulse
 
@@ -64,8 +64,11 @@ class WorkerContext:
         return Pulse(self._renew, self.lease, self.hard_limit, self.clock)
 
     def _renew(self, fences: "Sequence[Fence]", now: datetime) -> "Sequence[Fence]":
+        sending = [one for one in fences if one.destination]
+        reading = [one for one in fences if not one.destination]
         with self.database.begin() as session:
-            return jobs.heartbeat(session, fences, now, self.lease, self.hard_limit)
+            held = consignments.heartbeat(session, sending, now, self.lease, self.hard_limit)
+            return (*held, *jobs.heartbeat(session, reading, now, self.lease, self.hard_limit))
 
 
 def make(
