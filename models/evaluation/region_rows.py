@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.evaluation.looking import Looked
     from models.training.measures import Numbers
 
-GROUP = "simulated, held-out factors"
+GROUP = "simulated films"
 SIDES_GROUP = "simulated, mirrored; white lungs and shifts"
 SMALL = (
     A.CARINA, A.CAVOATRIAL_JUNCTION, A.LEFT_HILAR_STRUCTURES, A.RIGHT_HILAR_STRUCTURES,

@@ -79,7 +79,7 @@ def test_without_any_data_every_chapter_says_what_is_missing(tmp_path: Path) -> 
     found.join(chapters.strange(given, some))
     assert some is None
     assert all(row.value is None and row.note for row in found.rows)
-    assert {"simulated, held-out factors", "controls, simulated", "real films"} <= {
+    assert {"simulated films", "controls, simulated", "real films"} <= {
         row.group for row in found.rows
     }
 
