@@ -60,7 +60,7 @@ def test_one_seed_draws_one_device(projector: Projector, sign: Sign) -> None:
 
 def test_a_tube_in_the_airway_ends_as_high_as_its_words_say(projector: Projector) -> None:
     seen = set()
-    for one in _drawn(projector, Sign.ENDOTRACHEAL_TUBE, 60):
+    for one in _drawn(projector, Sign.ENDOTRACHEAL_TUBE, 40):
         height, tip = one.tip_above_carina_mm, one.tip
         seen.add(tip)
         assert one.misplaced == (tip is not Tip.TRACHEA)
@@ -86,7 +86,7 @@ def test_a_chest_tube_lies_on_its_side_of_the_patient(projector: Projector) -> N
 
 
 def test_a_misplaced_line_says_so(projector: Projector) -> None:
-    lines = _drawn(projector, Sign.CENTRAL_VENOUS_LINE, 80)
+    lines = _drawn(projector, Sign.CENTRAL_VENOUS_LINE, 45)
     astray = {Tip.JUGULAR, Tip.OTHER_BRACHIOCEPHALIC, Tip.RIGHT_ATRIUM}
     assert any(one.misplaced for one in lines)
     assert all(one.tip in astray for one in lines if one.misplaced)
