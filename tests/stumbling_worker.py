@@ -26,7 +26,7 @@ class StumblingEye(FakeEye):
         if uids & marked("DEADLY"):
             os._exit(1)
         if uids & marked("STUBBORN"):
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
             threading.Event().wait()
         if uids & marked("ENDLESS"):
             threading.Event().wait()

@@ -169,7 +169,7 @@ def test_a_film_that_kills_its_worker_fails_alone(site: Site) -> None:
 def test_a_film_that_hangs_its_worker_meets_the_hard_limit(site: Site) -> None:
     endless = a_film("endless")
     jobs = site.queue(endless, a_film("good"))
-    short = {"STUBBORN": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "15"}
+    short = {"STUBBORN": str(endless.SOPInstanceUID), "CARINA_HARD_LIMIT_S": "20"}
     with site.worker("gpu", **short):
         site.wait_for(site.ended(*jobs.values()))
     hung = jobs.pop(str(endless.StudyInstanceUID))
@@ -180,7 +180,7 @@ def test_a_film_that_hangs_its_worker_meets_the_hard_limit(site: Site) -> None:
 def test_a_film_that_takes_too_long_is_given_back_before_its_worker_is_killed(site: Site) -> None:
     endless = a_film("endless")
     jobs = site.queue(endless, a_film("good"))
-    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_SOFT_LIMIT_S": "5"}
+    short = {"ENDLESS": str(endless.SOPInstanceUID), "CARINA_SOFT_LIMIT_S": "15"}
     with site.worker("gpu", **short):
         site.wait_for(site.ended(*jobs.values()))
     slow = jobs.pop(str(endless.StudyInstanceUID))
