@@ -206,7 +206,7 @@ class Settings(SecuritySettings):
 
     @model_validator(mode="after")
     def _nobody_comes_in_by_default(self) -> "Settings":
-        if faults := faults_of_access(self):
+        if faults := faults_of_access(self, self.listener_host, self.callers):
             raise ValueError("; ".join(faults))
         return self
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from dicom.values import Caller
-    from service.settings import Settings
 
 PREFIX = "CARINA_"
 ANY = "*"
@@ -146,15 +145,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def faults_of_access(settings: "Settings") -> tuple[str, ...]:
+def faults_of_access(
+    settings: SecuritySettings, host: str, callers: "tuple[Caller, ...]"
+) -> tuple[str, ...]:
     """Return what lets strangers in: a listener open to anybody, a password everybody knows."""
     authenticated = (
         settings.listener_tls_certificate is not None
         and settings.listener_tls_clients is ClientCertificates.REQUIRED
     )
     listener = fault_of_listener(
-        settings.listener_host,
-        settings.callers,
+        host,
+        callers,
         named="callers" in settings.model_fields_set,
         authenticated=authenticated,
     )
