@@ -68,9 +68,12 @@ class Tuning:
         """Look at the real films."""
         return look(self.eye(), [film.pixels for film in self.films])
 
-    def calm(self) -> list[int]:
-        """Return the places of real films labelled No Finding."""
-        return [i for i, film in enumerate(self.films) if film.labels == {"No Finding"}]
+    def calm(self) -> list[list[int]]:
+        """Return the places of real films labelled No Finding, by view."""
+        return [
+            [i for i, f in enumerate(self.films) if f.labels == {"No Finding"} and f.view == view]
+            for view in ("AP", "PA")
+        ]
 
     def plain(self) -> "Numbers":
         """Mark simulated films without any sign."""
@@ -165,10 +168,12 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
         known = told[:, place] != OPEN
         found["thresholds"][name.value] = limits.of_finding(
             made.findings[known, place], told[known, place] == PRESENT, plain[known],
-            seen.findings[calm, place],
+            [seen.findings[rows, place] for rows in calm],
         )  # fmt: skip
     if "signs" in heads:
-        found["sign_thresholds"] = _sign_limits(given, made, seen.signs[calm])
+        found["sign_thresholds"] = _sign_limits(
+            given, made, seen.signs[[i for rows in calm for i in rows]]
+        )
     if "quality" in heads:
         truth = np.stack([exam.quality for exam in given.exams])
         found["quality_thresholds"] = {

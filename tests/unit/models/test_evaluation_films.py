@@ -148,7 +148,7 @@ def test_limits_keep_false_alarms_on_plain_and_calm_films_rare() -> None:
     labels = np.arange(1000) % 4 == 0
     scores = np.where(labels, rng.beta(4, 2, 1000), rng.beta(2, 6, 1000))
     calm = rng.beta(2, 4, 200)
-    absent, present = limits.of_finding(scores, labels, ~labels, calm)
+    absent, present = limits.of_finding(scores, labels, ~labels, [calm])
     assert absent <= present
     assert (scores[~labels] >= present).mean() <= 0.02
     assert (calm >= present).mean() <= 0.055
