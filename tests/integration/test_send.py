@@ -192,7 +192,8 @@ def test_a_port_that_never_speaks_is_left(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_never_sent(tmp_path: Path) -> None:
     results = a_result_set(tmp_path)
-    results[-1].path.write_bytes(results[-1].path.read_bytes()[:-1] + b"\x00")
+    content = results[-1].path.read_bytes()
+    results[-1].path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with unreliable_archive.running() as archive, pytest.raises(KeptResultDamaged):
         send.store(results, archive.node, CARINA)
     assert archive.associations == 0
