@@ -85,14 +85,15 @@ class ResNetBody(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, WIDTHS[0], 7, 2, 3, bias=False)
         self.bn1 = FrozenBatchNorm2d(WIDTHS[0])
-        inputs = WIDTHS[0]
-        for number, (depth, width) in enumerate(zip(DEPTHS, WIDTHS, strict=True), start=1):
+        inputs, layers = WIDTHS[0], []
+        for number, (depth, width) in enumerate(zip(DEPTHS, WIDTHS, strict=True)):
             blocks = []
             for index in range(depth):
-                stride = 2 if index == 0 and number > 1 else 1
+                stride = 2 if index == 0 and number > 0 else 1
                 blocks.append(Bottleneck(inputs, width, stride))
                 inputs = width * EXPANSION
-            self.add_module(f"layer{number}", nn.Sequential(*blocks))
+            layers.append(nn.Sequential(*blocks))
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
 
     def forward(self, x: Tensor) -> Levels:
         """(B, 1, side, side) -> the five levels."""

@@ -51,7 +51,7 @@ class Bank:
 
     def attributes(self) -> "NDArray[np.uint8]":
         """Signs by region ``(n, 36, 20)`` of the films whose signs are known."""
-        known = self._arrays["attributes_known"] > 0
+        known = np.asarray(self._arrays["attributes_known"], np.float32) > 0
         return np.asarray(self._arrays["attributes"][known], np.uint8)
 
     def take(self, places: "NDArray[np.integer]") -> "dict[str, Tensor]":

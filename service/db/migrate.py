@@ -12,8 +12,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
+from service.db import outbox_tables  # noqa: F401 - makes its tables known to Base
 from service.db.engine import Database, check_durable
-from service.db.outbox_tables import Base  # all tables: these stand on the others
+from service.db.tables import Base
 from service.errors import DatabaseNotMigrated
 
 LOCK = 0x43_41_52_49_4E_41  # "CARINA": one upgrade at a time
