@@ -96,7 +96,12 @@ class WireTarget:
         self._received: list[Path] = []
         self._tried = 0
         self._hook, threading.excepthook = threading.excepthook, self._crashed
-        config = receive.ListenerConfig(spool_root=folder / "spool", port=0, disk_reserve_bytes=0)
+        config = receive.ListenerConfig(
+            spool_root=folder / "spool",
+            port=0,
+            disk_reserve_bytes=0,
+            acse_timeout_s=PATIENCE_S,  # a starved machine is no finding
+        )
         self._listener = receive.start(config, self._accept, lambda _: None)
         self._request, self._store = samples.association_request(), samples.store_request()
         self._threads = threading.active_count()
