@@ -18,10 +18,9 @@ from torch.nn import functional
 from models.anatomy import heads
 from models.anatomy.lite import LiteBody
 from models.anatomy.transformer import Transformer
-from models.vocabulary import AnatomicStructure
 
 INPUT_SIDE = 224
-REGIONS = tuple(AnatomicStructure)
+REGIONS = heads.REGIONS
 EXTRA_HEADS = ("presence", "spread", "findings", "signs", "attributes", "masks", "scope", "view",
                "mirrored", "quality")  # fmt: skip
 

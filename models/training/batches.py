@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.anatomy.heads import MASK_SIDE, MASKS, SIGNS
+from models.anatomy.heads import MASK_SIDE
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
 from models.simulate.film import clutter
@@ -43,7 +43,7 @@ class Bank:
         fresh = [p for p in paths if p not in self._known]
         for path in fresh:
             with np.load(path) as chunk:
-                for name in chunk.files:
+                for name in FIELDS:
                     have = self._arrays.get(name)
                     new = chunk[name]
                     self._arrays[name] = new if have is None else np.concatenate([have, new])
@@ -62,7 +62,7 @@ class Bank:
         bits = np.unpackbits(self._arrays["masks"][places], axis=-1)[..., :MASK_SIDE]
         batch["masks"] = torch.from_numpy(bits.astype(np.float32))
         batch["film"] = batch["film"].float() / 255.0
-        return _whole(batch)
+        return batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +97,8 @@ class RealStream:
         if film.labelled:
             sample.findings = film.truth()
             sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
-            if "signs" in FIELDS:
-                sample.signs, told = film.signs()
-                sample.signs_known = told * np.float32(NOISY_WEIGHT)
+            sample.signs, told = film.signs()
+            sample.signs_known = told * np.float32(NOISY_WEIGHT)
         known = self.pseudo.get(film.name)
         corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()
         if known is not None:
@@ -167,7 +166,7 @@ def place(
 def collate(samples: list[Sample]) -> "dict[str, Tensor]":
     """Return samples as float tensors."""
     stacked = {n: np.stack([np.asarray(getattr(s, n)) for s in samples]) for n in FIELDS}
-    return _whole({name: torch.from_numpy(array) for name, array in stacked.items()})
+    return {name: torch.from_numpy(array) for name, array in stacked.items()}
 
 
 def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, Tensor]":
@@ -177,23 +176,8 @@ def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, 
         name: torch.cat([first[name], second[name]]).to(
             torch.int64 if name in whole else torch.float32
         )
-        for name in first
+        for name in FIELDS
     }
-
-
-def _whole(batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Fill what older chunks do not hold as not known."""
-    count = len(batch["film"])
-    shapes = {"signs": (len(SIGNS),), "signs_known": (len(SIGNS),), "attributes": (36, len(SIGNS)),
-              "attributes_known": (), "quality": (3,), "quality_known": ()}  # fmt: skip
-    for name, shape in shapes.items():
-        batch.setdefault(name, torch.zeros((count, *shape)))
-    missing = len(MASKS) - batch["masks"].shape[1]
-    if missing:
-        blank = torch.zeros((count, missing, MASK_SIDE, MASK_SIDE))
-        batch["masks"] = torch.cat([batch["masks"], blank], 1)
-        batch["masks_known"] = torch.cat([batch["masks_known"], torch.zeros(count, missing)], 1)
-    return batch
 
 
 def _cut(rng: np.random.Generator, most: float) -> tuple[float, float, float, float]:
