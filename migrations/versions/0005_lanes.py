@@ -1,4 +1,4 @@
-"""Lanes: nothing yet; the order of these revisions is fixed so that each can be filled by itself."""
+"""Lanes: nothing yet; only its place in the order."""
 
 from collections.abc import Sequence
 

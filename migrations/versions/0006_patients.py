@@ -1,4 +1,4 @@
-"""Patients: nothing yet; the order of these revisions is fixed so that each can be filled by itself."""
+"""Patients: nothing yet; only its place in the order."""
 
 from collections.abc import Sequence
 

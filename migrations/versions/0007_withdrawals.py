@@ -1,4 +1,4 @@
-"""Withdrawals: nothing yet; the order of these revisions is fixed so that each can be filled by itself."""
+"""Withdrawals: nothing yet; only its place in the order."""
 
 from collections.abc import Sequence
 
