@@ -15,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom import spool
+from dicom import failpoints, spool
 from dicom.errors import SpoolUnavailable
+from dicom.failpoints import Failpoint
 from dicom.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class IncomingFile:
     def write(self, data: bytes) -> int:
         """Take the next bytes; after a failure they are counted and thrown away."""
         self._guarded(lambda: self._put(data))
+        failpoints.reach(Failpoint.CHUNK_RECEIVED)
         return len(data)
 
     def close(self) -> None:
@@ -82,6 +84,7 @@ class IncomingFile:
         """
         self._guarded(lambda: os.fsync(self._open_descriptor()))
         self.raise_failure()
+        failpoints.reach(Failpoint.FILE_SYNCED)
 
     def raise_failure(self) -> None:
         """Raise :class:`SpoolUnavailable` if a byte could not be written."""

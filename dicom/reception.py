@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import evt
+from pynetdicom.pdu import P_DATA_TF
 
-from dicom import commitment, gate, header, spool, uids
+from dicom import commitment, failpoints, gate, header, spool, uids
 from dicom.errors import (
     IdentityInvalid,
     IntakeUnavailable,
@@ -22,6 +23,7 @@ from dicom.errors import (
     SpoolUnavailable,
     UndecodableInstance,
 )
+from dicom.failpoints import Failpoint
 from dicom.notices import AssociationNotice, NoticeKind
 from dicom.status import StoreStatus
 from dicom.values import Peer, ReceivedInstance
@@ -68,7 +70,9 @@ class Reception:
 
     def handlers(self) -> "list[EventHandlerType]":
         """Return what pynetdicom binds."""
+        replied = [(evt.EVT_PDU_SENT, _on_pdu_sent)] if failpoints.are_on() else []
         return [
+            *replied,
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _: StoreStatus.SUCCESS.value),
@@ -197,6 +201,12 @@ class Reception:
             self._desk.notice(notice)
         except Exception as error:  # noqa: BLE001 - the same border: an answer is owed all the same
             log.warning("notice_not_recorded", kind=notice.kind, error=type(error).__name__)
+
+
+def _on_pdu_sent(event: "Event") -> None:
+    """Notice, in a fault campaign only, that an answer has gone out."""
+    if isinstance(event.pdu, P_DATA_TF):
+        failpoints.reach(Failpoint.REPLIED)
 
 
 def _check_identity(event: "Event", found: "InstanceHeader") -> None:

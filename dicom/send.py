@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from dicom import failpoints
 from dicom.associate import Offer, Requestor, accepted, associated
 from dicom.errors import AssociationFailed, KeptResultDamaged
+from dicom.failpoints import Failpoint
 from dicom.status import SOP_CLASS_NOT_SUPPORTED, StoreStatus, is_stored
 from dicom.values import ResultKind, StoreOutcome
 
@@ -58,6 +60,7 @@ def store(
                 outcomes.append(_not_taken(result))
                 continue
             outcome = _store_one(association, result, number, outcomes)
+            failpoints.reach(Failpoint.OBJECT_SENT)
             outcomes.append(outcome)
             if outcome.taken and not is_stored(outcome.status):
                 break

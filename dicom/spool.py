@@ -16,7 +16,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom import failpoints
 from dicom.errors import SpoolUnavailable, UndecodableInstance
+from dicom.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +76,9 @@ def move(incoming: Path, final: Path) -> None:
     """
     _make_durably(final.parent)
     incoming.rename(final)
+    failpoints.reach(Failpoint.FILE_RENAMED)
     _sync_folder(final.parent)
+    failpoints.reach(Failpoint.FOLDER_SYNCED)
 
 
 def data_set_start(head: bytes | bytearray) -> int | None:

@@ -13,7 +13,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from dicom import failpoints
 from dicom.errors import DicomError, IntakeUnavailable
+from dicom.failpoints import Failpoint
 from dicom.values import Resend
 from service import audit, patients, studies
 from service.db.tables import InstanceRow, ResultRow, StudyRow
@@ -73,6 +75,7 @@ def accept(
             with database.begin() as session:
                 intake = _Intake(session, received, rules, now, known)
                 reception = intake.run()
+                failpoints.reach(Failpoint.BEFORE_INTAKE_COMMIT)
         except _Compare as question:
             # Pixels are compared between two transactions: it may take a second.
             known[question.instance_id] = _compare(question.path, received, rules)
@@ -84,6 +87,7 @@ def accept(
             raise IntakeUnavailable(f"the database: {type(error.orig).__name__}") from error
         else:
             break
+    failpoints.reach(Failpoint.AFTER_INTAKE_COMMIT)
     if reception is Reception.OWN_RESULT:
         # The very bytes are kept with the results; an archive that sends everything back to us
         # must not fill the spool.

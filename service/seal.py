@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from dicom import failpoints
+from dicom.failpoints import Failpoint
 from service import chain, heads
 from service.db.locks import SEALER, held
 from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow
@@ -85,7 +87,9 @@ class Sealer:
             top = _top(session)
         if top is not None and top.position > proven_to:
             head = Head(proven_to + 1, top.position, top.chain_sha256, now.isoformat())
+            failpoints.reach(Failpoint.BEFORE_HEAD)
             heads.append(self._heads_path, head)
+            failpoints.reach(Failpoint.AFTER_HEAD)
 
 
 def _top(session: Session) -> AuditSealRow | None:

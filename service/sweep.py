@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom import spool
+from dicom import failpoints, spool
 from dicom.errors import DicomError
+from dicom.failpoints import Failpoint
 from service import alarm, jobs, reconcile, studies
 from service.db import locks, queries
 from service.db.tables import DELIVERABLE
@@ -83,7 +84,11 @@ class Sweep:
         with self._database.begin() as session:
             analyse = self._analyse.due(session, now, opened)
             deliver = self._deliver.due(session, now)
+        if analyse:
+            failpoints.reach(Failpoint.BEFORE_RING)
         self._analyse.ring(analyse)
+        if analyse:
+            failpoints.reach(Failpoint.AFTER_RING)
         self._deliver.ring(deliver)
         if self._next_alarm is None or now >= self._next_alarm:
             self._next_alarm = now + ALARM_EVERY
@@ -93,7 +98,12 @@ class Sweep:
 
     def _close(self, now: datetime) -> "tuple[Job, ...]":
         with self._database.begin() as session:
-            return studies.close_quiet(session, now)
+            opened = studies.close_quiet(session, now)
+            if opened:
+                failpoints.reach(Failpoint.BEFORE_CLOSE)
+        if opened:
+            failpoints.reach(Failpoint.AFTER_CLOSE)
+        return opened
 
     def _keep_house(self, now: datetime) -> None:
         """Sweep the spool every hour; look for files without a row at the start only."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicom.failpoints import Failpoint, reach
 from dicom.values import WebNode
 from models.errors import GpuOutOfMemory
 from service import audit, jobs, sources
@@ -204,6 +205,8 @@ class Batch:
                 audit.record(session, event, context.clock())
             jobs.keep_results(session, reading.fence, encoded.kept, settings.kept_results)
             jobs.move(session, reading.fence, JobState.ENCODED, context.clock(), facts)
+            reach(Failpoint.BEFORE_ENCODED_COMMIT)
+        reach(Failpoint.AFTER_ENCODED_COMMIT)
         self._heartbeat.drop(reading.fence)
         context.ring_deliver([job.job_id])
         return order

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from dicom import failpoints
 from dicom.errors import AssociationFailed
+from dicom.failpoints import Failpoint
 from service import audit, consignments, deliveries, jobs, sources
 from service.consignments import Outbox
 from service.errors import NothingToDeliver
@@ -52,6 +54,7 @@ def deliver(context: "WorkerContext", only: str | None = None) -> "Job | None":
         claimed = deliveries.claim(session, context.owner, now, context.lease, outbox)
     if claimed is None:
         return None
+    failpoints.reach(Failpoint.DELIVERY_CLAIMED)
     job, fence, kept = claimed
     with beating(context.pulse, [fence]):
         delivery = Delivery(context, job, fence, kept)
@@ -64,6 +67,7 @@ def deliver(context: "WorkerContext", only: str | None = None) -> "Job | None":
             failures.contained([job.job_id], delivery.end),
         ):
             delivery.go_on()
+    failpoints.reach(Failpoint.DELIVERY_ENDED)
     return job
 
 
@@ -114,6 +118,7 @@ class Delivery:
         except AssociationFailed as error:
             self._record(error.outcomes)
             raise
+        failpoints.reach(Failpoint.ALL_SENT)
         self._record(outcomes)
         judgement = judge(self._kept, outcomes, self._job.delivery_attempts)
         if judgement.verdict is Verdict.REFUSED:
@@ -125,6 +130,7 @@ class Delivery:
             reason = "; ".join(filter(None, left_out))
             facts = JobFacts(reason_code=NOT_TAKEN, reason=reason) if reason else JobFacts()
             self._move(JobState.SENT, facts)
+            failpoints.reach(Failpoint.SENT_COMMITTED)
             self._prove(archive)
 
     def _announce(self, route: Route, archive: "Destination", record: sources.JobRecord) -> None:
@@ -148,6 +154,7 @@ class Delivery:
             owed = deliveries.prove(session, self._fence, archive.name, found, now)
             if not owed:
                 jobs.move(session, self._fence, JobState.DELIVERED, now)
+                failpoints.reach(Failpoint.BEFORE_PROOF_COMMIT)
                 return
             tries = self._job.delivery_attempts
             reason, delay = step.reason, step.delay

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from dicom import results
+from dicom import failpoints, results
 from dicom.drafts import ResultContext, use_of
+from dicom.failpoints import Failpoint
 from models import pictures, summary
 from models.vocabulary import BundleUse
 from workers import destination, files
@@ -60,6 +61,7 @@ def encode(order: Order, context: "WorkerContext") -> Encoded:
     """
     settings = context.settings
     banner = destination.banner(use_of(order.drafts))
+    failpoints.reach(Failpoint.BEFORE_ENCODE)
     started = time.perf_counter()
     built = results.build(
         order.drafts,

@@ -4,6 +4,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from dicom import failpoints
+from dicom.failpoints import Failpoint
 from dicom.values import KeptResult
 from service.files import sync_folder
 
@@ -24,6 +26,7 @@ def keep(folder: "Path", results: "Sequence[ResultInstance]") -> tuple[KeptResul
     kept = tuple(_keep_one(folder, result) for result in results)
     for changed in (folder, folder.parent, folder.parent.parent):
         sync_folder(changed)
+    failpoints.reach(Failpoint.RESULTS_SYNCED)
     return kept
 
 
@@ -40,6 +43,7 @@ def write_whole(path: "Path", content: bytes) -> None:
 def _keep_one(folder: "Path", result: "ResultInstance") -> KeptResult:
     path = folder / f"{result.kind}-{result.number}.dcm"
     write_whole(path, result.content)
+    failpoints.reach(Failpoint.RESULT_KEPT)
     digest = hashlib.sha256(result.content).hexdigest()
     return KeptResult(
         ref=result.ref,

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
-from dicom import choose, header, pixels, quiet
+from dicom import choose, failpoints, header, pixels, quiet
 from dicom.errors import UndecodableInstance, UnsupportedPixelData
+from dicom.failpoints import Failpoint
 from dicom.values import Rejected
 from workers import failures
 
@@ -52,6 +53,7 @@ def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Pick
     An instance that cannot be decoded is rejected with its reason; it never costs another film
     its reading. A file that cannot be opened at all is an ``OSError``: that may pass.
     """
+    failpoints.reach(Failpoint.CLAIMED)
     headers: list[FilmHeader] = []
     rejected: list[Rejected] = []
     for instance in instances:
@@ -69,6 +71,7 @@ def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Pick
             films.append(_decode(by_uid[uid], chosen))
         except (UndecodableInstance, UnsupportedPixelData) as error:
             rejected.append(_rejected(uid, error))
+    failpoints.reach(Failpoint.PIXELS_READ)
     return Picked(tuple(films), tuple(rejected))
 
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from dicom import failpoints
+from dicom.failpoints import Failpoint
 from models.errors import GpuOutOfMemory, ModelError, UnreadableImage
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def look(
     seen: list[Sight | ModelError] = []
     for start in range(0, len(images), batch):
         seen.extend(_look_at(eye, images[start : start + batch]))
+    failpoints.reach(Failpoint.NETWORK_DONE)
     return tuple(seen)
 
 
