@@ -4,13 +4,13 @@ Coordinates given in are source pixels; the canvas scales them. Pillow's own fon
 picture looks the same on every machine.
 """
 
+import functools
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DARK: "Colour" = (12, 14, 18)
 LIGHT: "Colour" = (235, 238, 242)
 _LEAST_FONT = 10  # px; smaller cannot be read
+_NEAR_PX = 8
 _DASH = (9, 6)  # px drawn, px left out
 
 
@@ -51,10 +52,8 @@ class Canvas:
         """Draw the rim of a mask of the film, ``width`` px of the picture."""
         size = self.picture.size
         small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-        rim = small & ~ndimage.binary_erosion(small, iterations=width, border_value=1)
-        pixels = np.array(self.picture)
-        pixels[rim] = colour
-        self.picture = Image.fromarray(pixels)
+        rim = small & ~_eroded(small, width)
+        self.picture.paste(colour, (0, 0), Image.fromarray(rim))
 
     def frame(self, box: "PixelBox", colour: "Colour", *, dashed: bool = False) -> None:
         """Draw a box, thin; dashed for what is only possible."""
@@ -84,7 +83,7 @@ class Canvas:
         line leads.
         """
         draw = ImageDraw.Draw(self.picture)
-        font = ImageFont.load_default(max(_LEAST_FONT, round(self.font_px * share)))
+        font = letters(max(_LEAST_FONT, round(self.font_px * share)))
         width, height = draw.textbbox((0, 0), text, font=font, stroke_width=2)[2:]
         (x0, y0), (_, y1) = self._at((box.x_min, box.y_min)), self._at((box.x_max, box.y_max))
         near = [(x0, y0 - height - 1), (x0, y1 + 1), (x0, y0 + 2), (x0, y1 - height - 2)]
@@ -103,7 +102,7 @@ class Canvas:
     def corner(self, text: str, at: "Point", colour: "Colour" = LIGHT) -> None:
         """Write large letters at a place given as a share of the picture, 0..1."""
         width, height = self.picture.size
-        font = ImageFont.load_default(round(self.font_px * 1.5))
+        font = letters(round(self.font_px * 1.5))
         anchor = "lm" if at[0] < 0.5 else "rm"  # noqa: PLR2004 (left or right half)
         position = (at[0] * width, at[1] * height)
         ImageDraw.Draw(self.picture).text(
@@ -118,7 +117,7 @@ class Canvas:
         whole = Image.new("RGB", (width, height + footer_height(wrapped, self.font_px)), DARK)
         whole.paste(self.picture, ((width - self.picture.size[0]) // 2, 0))
         draw = ImageDraw.Draw(whole)
-        font = ImageFont.load_default(self.font_px)
+        font = letters(self.font_px)
         for number, (text, colour) in enumerate(wrapped):
             position = (self.font_px / 2, height + step // 4 + number * step)
             draw.text(position, text, font=font, fill=colour)
@@ -178,7 +177,7 @@ class Canvas:
         tick = self.font_px // 3
         for line in ((start, y, end, y), (start, y - tick, start, y), (end, y - tick, end, y)):
             draw.line(line, fill=colour, width=self.line_px)
-        font = ImageFont.load_default(max(_LEAST_FONT, self.font_px))
+        font = letters(max(_LEAST_FONT, self.font_px))
         draw.text(((start + end) / 2, y - tick), text, font=font, fill=colour, anchor="mb",
                   stroke_width=2, stroke_fill=DARK)  # fmt: skip
 
@@ -200,19 +199,46 @@ def footer_height(wrapped: "Sequence[tuple[str, Colour]]", font_px: int) -> int:
     return step * len(wrapped) + step // 2
 
 
+@functools.lru_cache(maxsize=32)
+def letters(size_px: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+    """Return Pillow's own font, unpacked once for each size."""
+    return ImageFont.load_default(size_px)
+
+
+@functools.lru_cache(maxsize=4096)
+def _word_px(word: str, font_px: int) -> float:
+    """Width of a word and the space after it, px; longer than within a line, if not the same."""
+    return letters(font_px).getlength(f"{word} ") + 0.1
+
+
+def _eroded(mask: "NDArray[np.bool_]", times: int) -> "NDArray[np.bool_]":
+    """Take off the outermost pixels, ``times`` times; beyond the edges all counts as mask."""
+    for _ in range(times):
+        inner = mask.copy()
+        inner[1:] &= mask[:-1]
+        inner[:-1] &= mask[1:]
+        inner[:, 1:] &= mask[:, :-1]
+        inner[:, :-1] &= mask[:, 1:]
+        mask = inner
+    return mask
+
+
 def wrap(
     lines: "Sequence[tuple[str, Colour]]", width: int, font_px: int
 ) -> "list[tuple[str, Colour]]":
     """Break lines at spaces so that each fits ``width`` px."""
-    font = ImageFont.load_default(font_px)
+    font = letters(font_px)
+    room = width - font_px
     result: list[tuple[str, Colour]] = []
     for text, colour in lines:
-        current = ""
+        current, about = "", 0.0
         for word in text.split():
             longer = f"{current} {word}".strip()
-            if current and font.getlength(longer) > width - font_px:
+            about += _word_px(word, font_px)
+            # Measuring text is slow; only near the end of a line must it be exact.
+            if current and about > room - _NEAR_PX and font.getlength(longer) > room:
                 result.append((current, colour))
-                longer = word
+                longer, about = word, _word_px(word, font_px)
             current = longer
         result.append((current, colour))
     return result

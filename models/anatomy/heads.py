@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Quality, ScopeReason, Sign
 
-MASK_SIDE = 112
+MASK_SIDE, PLACE_SIDE = 112, 56
 REGIONS = tuple(AnatomicStructure)
 OBSERVATIONS = tuple(Observation)
 SIGNS = tuple(Sign)
@@ -25,6 +25,8 @@ FINDING_MASKS = {
     Observation.MASS: MaskName.MASS,
 }
 EDGE_DIM, MID_DIM, FINE_DIM = 64, 40, 24
+RARE_PLACE = -4.0  # logit of a place before anything is learnt: signs cover little of a film
+STRONGEST_PLACES = 8
 
 
 def twice(x: Tensor) -> Tensor:
@@ -41,9 +43,10 @@ def _conv(channels: int) -> nn.Sequential:
 
 
 class Fused(NamedTuple):
-    """Fused maps at stride 8 ``(B, 64, …)`` and stride 2 ``(B, 24, …)``."""
+    """Fused maps at stride 8 ``(B, 64, …)``, stride 4 ``(B, 40, …)``, stride 2 ``(B, 24, …)``."""
 
     s8: Tensor
+    s4: Tensor
     s2: Tensor
 
 
@@ -63,7 +66,7 @@ class Fusion(nn.Module):
         s2, s4, s8 = levels
         f8 = self.fuse8(twice(self.up8(places)) + self.skip8(s8))
         f4 = self.fuse4(twice(self.up4(f8)) + self.skip4(s4))
-        return Fused(f8, self.fuse2(twice(self.up2(f4)) + self.skip2(s2)))
+        return Fused(f8, f4, self.fuse2(twice(self.up2(f4)) + self.skip2(s2)))
 
 
 class EdgeBoxes(nn.Module):
@@ -104,7 +107,8 @@ class ExtraHeads(nn.Module):
 
     ``presence`` (B, Q); ``findings`` (B, 4); ``signs`` (B, S); ``attributes`` (B, Q, S), a sign in
     a region; ``masks`` (B, 8, 112, 112); ``scope`` (B, 5); ``view`` (B, 3); ``mirrored`` (B, 1);
-    ``quality`` (B, 3).
+    ``quality`` (B, 3). While training also ``places`` (B, S, 56, 56), where on the film a sign
+    is: exact masks teach them, and their strongest places count for ``signs``.
     """
 
     def __init__(self, dim: int, pooled: tuple[int, int], declared: tuple[str, ...]) -> None:
@@ -129,12 +133,15 @@ class ExtraHeads(nn.Module):
             self.finding_gain = nn.Parameter(torch.full((len(OBSERVATIONS),), 0.5))
         if "signs" in declared:
             self.sign_gain = nn.Parameter(torch.full((len(SIGNS),), 0.5))
+            self.places = nn.Conv2d(MID_DIM, len(SIGNS), 1)
+            nn.init.constant_(self.places.bias, RARE_PLACE)  # type: ignore[arg-type]
+            self.place_gain = nn.Parameter(torch.full((len(SIGNS),), 0.5))
 
-    def forward(self, whole: Tensor, objects: Tensor, f2: Tensor) -> dict[str, Tensor]:
-        """(B, W) the whole film, (B, Q, D) regions, (B, 24, side / 2, side / 2) -> by name."""
+    def forward(self, whole: Tensor, objects: Tensor, fused: Fused) -> dict[str, Tensor]:
+        """(B, W) the whole film, (B, Q, D) regions, and the fused maps -> by name."""
         seen: dict[str, Tensor] = {}
         for name, head in self.by_name.items():
-            given = {"presence": objects, "attributes": objects, "masks": f2}.get(name, whole)
+            given = {"presence": objects, "attributes": objects, "masks": fused.s2}.get(name, whole)
             seen[name] = head(given)
         if "presence" in seen:
             seen["presence"] = seen["presence"][..., 0]
@@ -143,6 +150,12 @@ class ExtraHeads(nn.Module):
         if "signs" in seen and "attributes" in seen:
             best = torch.topk(seen["attributes"], 2, dim=1).values.mean(1)
             seen["signs"] = seen["signs"] + self.sign_gain * best
+        if "signs" in seen:
+            places = self.places(fused.s4)
+            strongest = torch.topk(places.flatten(2), STRONGEST_PLACES, dim=2).values.mean(2)
+            seen["signs"] = seen["signs"] + self.place_gain * (strongest - RARE_PLACE)
+            if self.training:
+                seen["places"] = places
         return seen
 
 

@@ -154,7 +154,7 @@ class AnatomyPerception(nn.Module):
         seen["boxes"], spread = self.edges(objects, fused.s8)
         if config.extra_heads:
             whole = torch.cat([film, levels[-2].mean((2, 3)), levels[-1].mean((2, 3))], 1)
-            seen |= self.heads(whole, objects + looked, fused.s2)
+            seen |= self.heads(whole, objects + looked, fused)
             if "spread" in config.extra_heads:
                 seen["spread"] = spread
         return seen

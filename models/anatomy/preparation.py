@@ -56,7 +56,7 @@ def to_square(
     of the square is cut off evenly.
     """
     scale = side / max(pixels.shape)
-    rows, columns = (_with_parity(n * scale, side) for n in pixels.shape)
+    rows, columns = (with_parity(n * scale, side) for n in pixels.shape)
     image = intensity(_resampled(pixels, (columns, rows), scale))
     top, left = (side - rows) // 2, (side - columns) // 2
     square = np.zeros((side, side), np.float32)
@@ -64,7 +64,7 @@ def to_square(
     return square
 
 
-def _with_parity(length: float, side: int) -> int:
+def with_parity(length: float, side: int) -> int:
     """Return the largest whole number up to ``length`` that is as even or odd as ``side``."""
     whole = int(length + 1e-6)  # the longer side fills the square, whatever rounding says
     return max(whole - (side - whole) % 2, 2 - side % 2)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARKER_WORDS = ("L", "R", "AP", "PA", "L", "R", "PORTABLE", "SUPINE", "ERECT", "LL")
+COARSEST_GRAIN = 0.03  # of the grey range
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +113,9 @@ CURVES = {
 }
 
 
-def develop(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[np.float32]":
+def develop(
+    rng: np.random.Generator, image: "NDArray[np.float32]", grain_up_to: float = COARSEST_GRAIN
+) -> "NDArray[np.float32]":
     """Blur, local contrast, quantum noise, grid lines; on the network's or the film's grid.
 
     The lower the dose, the more noise; it grows where little light arrives (bright = dense).
@@ -127,7 +130,7 @@ def develop(rng: np.random.Generator, image: "NDArray[np.float32]") -> "NDArray[
     if rng.random() < 0.5:  # noqa: PLR2004
         grain = ndimage.gaussian_filter(grain, 0.7) * 2.0
     few_quanta = 0.5 + np.clip(image, 0.0, 1.0)
-    image = image + float(rng.uniform(0.0, 0.03)) * grain * few_quanta
+    image = image + float(rng.uniform(0.0, grain_up_to)) * grain * few_quanta
     if rng.random() < 0.15:  # noqa: PLR2004
         image = image + _grid(rng, (image.shape[0], image.shape[1]))
     return np.asarray(np.clip(image, 0.0, 1.0), np.float32)

@@ -30,7 +30,9 @@ SHARES = {"frontal": 0.72, "sideways": 0.07, "part": 0.06, "stranger": 0.11, "tu
 NO_ANATOMY = ("noise", "gradient", "text", "scene", "plate")
 FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
           "presence_known", "masks", "masks_known", "findings", "findings_known", "signs",
-          "signs_known", "attributes", "attributes_known", "quality", "quality_known")  # fmt: skip
+          "signs_known", "attributes", "attributes_known", "quality", "quality_known", "places",
+          "places_known")  # fmt: skip
+PACKED = ("masks", "places")  # kept as bits along the last axis
 
 
 def stranger(rng: np.random.Generator, family: str | None = None) -> Sample:
@@ -77,11 +79,12 @@ def compose(rng: np.random.Generator, frontal: Simulator, aside: Simulator) -> S
 
 
 def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
-    """Return samples as arrays: films and attributes uint8, masks packed to bits."""
+    """Return samples as arrays: films and attributes uint8, masks and places packed to bits."""
     arrays = {name: np.stack([np.asarray(getattr(s, name)) for s in samples]) for name in FIELDS}
     arrays["film"] = np.round(arrays["film"] * 255).astype(np.uint8)
     arrays["attributes"] = arrays["attributes"].astype(np.uint8)
-    arrays["masks"] = np.packbits(arrays["masks"] > 0.5, axis=-1)  # noqa: PLR2004
+    for name in PACKED:
+        arrays[name] = np.packbits(arrays[name] > 0.5, axis=-1)  # noqa: PLR2004
     return arrays
 
 

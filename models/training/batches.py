@@ -10,9 +10,9 @@ from PIL import Image
 
 from models.anatomy.heads import MASK_SIDE
 from models.anatomy.network import INPUT_SIDE
-from models.anatomy.preparation import equalise
+from models.anatomy.preparation import equalise, with_parity
 from models.simulate.film import clutter
-from models.training.bank import FIELDS, turned
+from models.training.bank import FIELDS, PACKED, turned
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ class Bank:
         batch = {
             n: torch.from_numpy(np.ascontiguousarray(a[places])) for n, a in self._arrays.items()
         }
-        bits = np.unpackbits(self._arrays["masks"][places], axis=-1)[..., :MASK_SIDE]
-        batch["masks"] = torch.from_numpy(bits.astype(np.float32))
+        for name in PACKED:  # planes are square
+            packed = self._arrays[name][places]
+            bits = np.unpackbits(packed, axis=-1)[..., : packed.shape[-2]]
+            batch[name] = torch.from_numpy(bits.astype(np.float32))
         batch["film"] = batch["film"].float() / 255.0
         return batch
 
@@ -151,16 +153,23 @@ class RealStream:
 def place(
     pixels: "NDArray[np.uint8]", cut: tuple[float, float, float, float]
 ) -> "tuple[NDArray[np.float32], tuple[float, float, float, float]]":
-    """Put a part of a film in the square; also where it lies ``(left, top, width, height)``, px."""
+    """Put a part of a film in the square; also where it lies ``(left, top, width, height)``, px.
+
+    Shown size and padding are those of :func:`models.anatomy.preparation.to_square`.
+    """
     rows, columns = pixels.shape
     x0, y0, x1, y1 = cut[0] * columns, cut[1] * rows, cut[2] * columns, cut[3] * rows
-    scale = INPUT_SIDE / max(x1 - x0, y1 - y0)
-    size = max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1)
-    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
+    wide, high = x1 - x0, y1 - y0
+    scale = INPUT_SIDE / max(wide, high)
+    size = with_parity(wide * scale, INPUT_SIDE), with_parity(high * scale, INPUT_SIDE)
+    aside, above = (max(n - s / scale, 0.0) / 2 for n, s in zip((wide, high), size, strict=True))
+    box = (x0 + aside, y0 + above, x1 - aside, y1 - above)
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=box)
     left, top = (INPUT_SIDE - size[0]) // 2, (INPUT_SIDE - size[1]) // 2
     square = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
     square[top : top + size[1], left : left + size[0]] = equalise(np.asarray(image, np.float32))
-    return square, (float(left), float(top), float(size[0]), float(size[1]))
+    shown = wide * scale, high * scale
+    return square, ((INPUT_SIDE - shown[0]) / 2, (INPUT_SIDE - shown[1]) / 2, *shown)
 
 
 def collate(samples: list[Sample]) -> "dict[str, Tensor]":

@@ -143,15 +143,12 @@ class Maker:
 
 
 def make(folder: Path, part: str, count: int, maker: Maker) -> None:
-    """Make ``count`` bases of one part; a half-made part goes on where it stopped."""
+    """Make ``count`` bases of one part; a half-made or smaller part goes on where it stopped."""
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / f"{part}.json"
-    begun = state.is_file()
-    done = int(json.loads(state.read_text())["done"]) if begun else 0
+    done = int(json.loads(state.read_text())["done"]) if state.is_file() else 0
     arrays = {
-        name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r+")
-        if begun
-        else open_memmap(folder / f"{part}.{name}.npy", "w+", dtype, (count, *shape))
+        name: _rows(folder / f"{part}.{name}.npy", dtype, (count, *shape), done)
         for name, (dtype, shape) in layout(part).items()
     }
     started = time.monotonic()
@@ -161,6 +158,20 @@ def make(folder: Path, part: str, count: int, maker: Maker) -> None:
             state.write_text(json.dumps({"done": index + 1, "seed": SEEDS[part]}))
             pace = (time.monotonic() - started) / (index + 1 - done)
             print(f"{part}: {index + 1}/{count}, {pace:.2f} s each", flush=True)  # noqa: T201
+
+
+def _rows(path: Path, dtype: str, shape: tuple[int, ...], done: int) -> "NDArray[np.generic]":
+    """Open an array on disk, made longer where fewer rows than wanted were planned before."""
+    if not done:
+        return open_memmap(path, "w+", dtype, shape)
+    kept: NDArray[np.generic] = np.load(path, mmap_mode="r+")
+    if len(kept) >= shape[0]:
+        return kept
+    grown = open_memmap(path.with_suffix(".tmp.npy"), "w+", dtype, shape)
+    grown[:done] = kept[:done]
+    grown.flush()
+    path.with_suffix(".tmp.npy").rename(path)
+    return grown
 
 
 def _write_base(arrays: "Arrays", index: int, shadow: "Shadow", seen: regions.Fields) -> None:

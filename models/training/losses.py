@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from models.anatomy.heads import SIGNS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 1.2, "signs": 1.5, "attributes": 1.0,
-           "masks": 2.0, "scope": 0.7, "view": 0.2, "mirrored": 0.5, "quality": 0.2,
+           "masks": 2.0, "places": 2.0, "scope": 0.7, "view": 0.2, "mirrored": 0.5, "quality": 0.2,
            "alignment": 0.3}  # fmt: skip
 L1_WEIGHT, IOU_WEIGHT = 5.0, 2.0
 # lungs, heart, effusion, opacity, mass, air, device: the smaller and rarer, the heavier
 PLANES = (1.0, 1.0, 1.0, 3.0, 6.0, 12.0, 6.0, 4.0)
+RARE_PLACE = 10.0  # weight of a place where a sign is
 RARE = 6.0  # weight of a sign in one region, which is rare
 
 
@@ -45,6 +48,7 @@ def measure(seen: "dict[str, Tensor]", batch: "dict[str, Tensor]") -> "dict[str,
         "signs": _said(seen["signs"], batch["signs"], batch["signs_known"]),
         "attributes": _attributes(seen["attributes"], batch),
         "masks": _masks(seen["masks"], batch["masks"], batch["masks_known"]),
+        "places": _places(seen["places"], batch["places"], batch["places_known"]),
         "scope": functional.cross_entropy(seen["scope"], batch["scope"]),
         "view": _view(seen["view"], batch["view"]),
         "mirrored": _said(
@@ -95,3 +99,14 @@ def _masks(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
     dice = 1 - (2 * shared + 8.0) / (soft.sum((2, 3)) + truth.sum((2, 3)) + 8.0)
     both = (entropy.mean((2, 3)) + 0.3 * dice) * known * rare.sqrt()
     return both.sum() / known.sum().clamp_min(1.0)
+
+
+def _places(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
+    """Cross entropy of every place, and soft Dice where a sign is present, per known sign."""
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none", pos_weight=torch.tensor(RARE_PLACE)
+    )
+    soft = logits.sigmoid()
+    dice = 1 - (2 * (soft * truth).sum((2, 3)) + 1.0) / ((soft + truth).sum((2, 3)) + 1.0)
+    present = known * (truth.sum((2, 3)) > 0)
+    return _mean(entropy.mean((2, 3)), known) * len(SIGNS) / 2 + 0.5 * _mean(dice, present)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.anatomy.heads import MASK_SIDE, MASKS, SIGNS
+from models.anatomy.heads import MASK_SIDE, MASKS, PLACE_SIDE, SIGNS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
-from models.simulate import clutter, film, truth
+from models.simulate import clutter, film, scenes, truth
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
 from models.training.windows import PIXEL_MM, Window, around_lungs, beside
 from models.vocabulary import MaskName, Observation, Sign
@@ -20,6 +20,8 @@ NOTHING_SHARE = 0.25  # of films show an empty scene
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them the label is open
 BONE_GAIN = (1.0, 2.2)  # the CT's thick slices blur ribs, which real films show sharper
 TURNED_FROM, SHALLOW_FROM, CUT_FROM = 7.0, 14.0, 0.03  # degrees; mm of raised domes; share of lung
+PLACE_SHARE = 0.15  # of a cell that a sign has to cover to be in that place
+SMALLEST_REACH = 7.0  # base pixels: a place is at least as large as the smallest sign
 LINE_SHARE = 0.4  # of a mask's cell that a line has to cover to be wholly there
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
 SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
@@ -37,8 +39,8 @@ class Sample:
 
     ``film`` (224, 224) 0..1; ``boxes`` (36, 4) centre and size in 0..1, ``present`` (36,) 1 or 0;
     ``masks`` (8, 112, 112); ``findings`` (4,), ``signs`` (20,) and ``quality`` (3,) 1 or 0;
-    ``attributes`` (36, 20) 1 where a sign touches a region. What ends in ``_known`` weighs the
-    losses.
+    ``attributes`` (36, 20) 1 where a sign touches a region; ``places`` (20, 56, 56) where each is.
+    What ends in ``_known`` weighs the losses.
     """
 
     film: "NDArray[np.float32]"
@@ -60,13 +62,16 @@ class Sample:
     attributes_known: float = 0.0
     quality: "NDArray[np.float32]" = None  # type: ignore[assignment]
     quality_known: float = 0.0
+    places: "NDArray[np.float32]" = None  # type: ignore[assignment]
+    places_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         """Fill what is not known with zeros of the right shape."""
         blank: dict[str, tuple[int, ...]] = {
             **dict.fromkeys(("present", "boxes_known"), (36,)),
             **dict.fromkeys(("findings", "findings_known"), (4,)),
-            **dict.fromkeys(("signs", "signs_known"), (len(SIGNS),)),
+            **dict.fromkeys(("signs", "signs_known", "places_known"), (len(SIGNS),)),
+            "places": (len(SIGNS), PLACE_SIDE, PLACE_SIDE),
             "boxes": (36, 4),
             "masks": (len(MASKS), MASK_SIDE, MASK_SIDE),
             "masks_known": (len(MASKS),),
@@ -91,9 +96,9 @@ class Simulator:
 
     def frontal(self, rng: np.random.Generator, index: int, *, mirror: float = 0.15) -> Sample:
         """Return a frontal film of base ``index`` and one of its scenes, with its whole truth."""
-        scenes = self.bases.signs.shape[1]
-        empty = scenes == 1 or rng.random() < NOTHING_SHARE
-        scene = 0 if empty else int(rng.integers(1, scenes))
+        most = self.bases.signs.shape[1]
+        empty = most == 1 or rng.random() < NOTHING_SHARE
+        scene = 0 if empty else int(rng.integers(1, most))
         return self.scene(rng, index, scene, mirror=mirror)
 
     def scene(
@@ -118,6 +123,7 @@ class Simulator:
         lines = MASKS.index(MaskName.DEVICE)  # thinner than a cell of the mask's grid
         sample.masks[lines] = np.minimum(sample.masks[lines] / LINE_SHARE, 1.0)
         self._answer(sample, (index, scene), window)
+        self._locate(sample, (index, scene), window)
         self._judge(sample, index, window.outside(np.asarray(fields[0] | fields[1])))
         if float(seen.mean()) < 0.55:  # noqa: PLR2004 - too much of the chest is off the plate
             sample.scope = SCOPE_INCOMPLETE
@@ -173,6 +179,22 @@ class Simulator:
         sample.findings = (ordered == truth.PRESENT).astype(np.float32)
         sample.findings_known = (ordered != truth.OPEN).astype(np.float32)
 
+    def _locate(self, sample: Sample, at: tuple[int, int], window: Window) -> None:
+        """Draw where each sign is: its mask within its outline, or the outline alone."""
+        reach = self.bases.reach[at]
+        located = ~np.isnan(reach[:, 0])
+        sample.places_known = sample.signs_known * ((sample.signs == 0) | located)
+        for place in np.flatnonzero(located & (sample.signs > 0)):
+            low, high = reach[place, :2], reach[place, 2:]
+            slack = np.maximum(SMALLEST_REACH - (high - low), 0) / 2
+            x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
+            x1, y1 = np.ceil(high + slack).astype(int)
+            plane = np.zeros(self.bases.planes.shape[2:], np.float32)
+            name = scenes.PLANES.get(SIGNS[place])
+            inside = np.s_[y0:y1, x0:x1]
+            plane[inside] = 1 if name is None else _bit(self.bases.planes[at], name)[inside]
+            sample.places[place] = window.cut(plane, PLACE_SIDE) > PLACE_SHARE
+
     def _judge(self, sample: Sample, index: int, off: float) -> None:
         """Write how the film was taken: turned, breathed in too little, cut off."""
         pose = self.bases.poses[index]
@@ -196,17 +218,25 @@ class Simulator:
         soft, bone, seen = (
             window.cut(p)[inner] for p in (maps[0] + worn[0], maps[1] + worn[1], body)
         )
-        image = film.develop(rng, film.expose(rng, soft, bone, seen > 0.5, self.tone))  # noqa: PLR2004
+        exposed = film.expose(rng, soft, bone, seen > 0.5, self.tone)  # noqa: PLR2004
+        # Most real films are finer than the coarsest: their grain is half that of an even draw.
+        image = film.develop(rng, exposed, film.COARSEST_GRAIN * float(rng.random()))
         if self.tones is not None and self.tone is None and rng.random() < 0.65:  # noqa: PLR2004
             image = film.borrow_tone(rng, image, self.tones, np.ones(image.shape, bool))
         if sample.mirrored:
             image = np.ascontiguousarray(image[:, ::-1])
             sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
             sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
+            sample.places = np.ascontiguousarray(sample.places[:, :, ::-1])
         image = equalise(film.collimate(rng, film.clutter(rng, image)))
         sample.film = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
         sample.film[inner] = image
         return sample
+
+
+def _bit(planes: "NDArray[np.uint8]", name: MaskName) -> "NDArray[np.uint8]":
+    """Return one mask of a scene's packed planes, 0 or 1."""
+    return (planes >> np.uint8(PLANES.index(name))) & np.uint8(1)
 
 
 def _broad(state: "NDArray[np.int8]", signs: tuple[Sign, ...]) -> int:

@@ -6,6 +6,7 @@
 import argparse
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,8 @@ class Run:
         self.words = alignment.SignTower(self.network.config.object_dim)
         if start is not None:
             state = torch.load(start, weights_only=True)
-            self.network.load_state_dict(state["mean"])
+            fresh = adopt(self.network, state["mean"])
+            print(f"starts from {start.name}; at random: {fresh}", flush=True)  # noqa: T201
             self.words.load_state_dict(state["words"])
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.network).eval()
@@ -119,6 +121,21 @@ class Run:
             torch._foreach_lerp_([mean[n] for n in moving], [own[n] for n in moving], 1 - keep)
 
 
+def adopt(network: AnatomyPerception, weights: "dict[str, Tensor]") -> list[str]:
+    """Take over an earlier run's weights; returns the parts of heads it did not have.
+
+    Raises
+    ------
+    RuntimeError
+        If anything outside the heads is missing, or anything is left over.
+    """
+    missing, surplus = network.load_state_dict(weights, strict=False)
+    absent = [str(name) for name in missing]
+    if surplus or not all(name.startswith("heads.") for name in absent):
+        raise RuntimeError(f"not the same network: missing {absent}, surplus {surplus}")
+    return absent
+
+
 def _groups(run: Run, plan: Plan) -> "ParamsT":
     """Parameters with their top rates; the first blocks' weights do not move at all."""
     body = run.network.body
@@ -139,23 +156,37 @@ def fit(run: Run, bank: Bank, stream: RealStream) -> None:
     """Learn until the plan is fulfilled."""
     started, first = time.monotonic(), run.step
     sums: dict[str, float] = {}
-    simulated_films, real_films, wrong = run.plan.mix
-    while run.step < run.plan.steps:
-        rng = np.random.default_rng((run.plan.seed, run.step))
-        simulated = bank.take(rng.integers(len(bank), size=simulated_films))
-        films = [stream.sample(rng) for _ in range(real_films)]
-        films += [stream.negative(rng) for _ in range(wrong)]
-        for name, value in run.learn(join(simulated, collate(films))).items():
-            sums[name] = sums.get(name, 0.0) + value
-        if run.step % 50 == 0:
-            pace = (time.monotonic() - started) / (run.step - first)
-            words = " ".join(f"{name} {value / 50:.3f}" for name, value in sums.items())
-            print(f"step {run.step}/{run.plan.steps} {pace:.2f} s: {words}", flush=True)  # noqa: T201
-            sums = {}
-        if run.step % run.plan.save_every == 0:
-            run.save()
-            bank.refresh()
+    with ThreadPoolExecutor(1) as pool:  # the next batch is made while this one is learnt
+        coming = pool.submit(_batch, run.plan, run.step, bank, stream)
+        while run.step < run.plan.steps:
+            batch = coming.result()
+            coming = pool.submit(_batch, run.plan, run.step + 1, bank, stream)
+            for name, value in run.learn(batch).items():
+                sums[name] = sums.get(name, 0.0) + value
+            _tell(run, sums, (time.monotonic() - started) / (run.step - first))
+            if run.step % run.plan.save_every == 0:
+                run.save()
+                coming.result()  # nobody reads the bank while it grows
+                bank.refresh()
     run.save()
+
+
+def _batch(plan: Plan, step: int, bank: Bank, stream: RealStream) -> "dict[str, Tensor]":
+    rng = np.random.default_rng((plan.seed, step))
+    simulated_films, real_films, wrong = plan.mix
+    simulated = bank.take(rng.integers(len(bank), size=simulated_films))
+    films = [stream.sample(rng) for _ in range(real_films)]
+    films += [stream.negative(rng) for _ in range(wrong)]
+    return join(simulated, collate(films))
+
+
+def _tell(run: Run, sums: dict[str, float], pace: float) -> None:
+    """Print the mean losses of the last fifty steps."""
+    if run.step % 50:
+        return
+    words = " ".join(f"{name} {value / 50:.3f}" for name, value in sums.items())
+    print(f"step {run.step}/{run.plan.steps} {pace:.2f} s: {words}", flush=True)  # noqa: T201
+    sums.clear()
 
 
 def load_pseudo(path: Path) -> "dict[str, Pseudo]":

@@ -1,7 +1,10 @@
+import copy
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from models.anatomy.heads import SIGNS  # noqa: E402
 from models.anatomy.network import (  # noqa: E402
     MINIATURE,
     REGIONS,
@@ -93,9 +96,30 @@ def batch_of(count: int) -> dict[str, torch.Tensor]:
     }  # fmt: skip
 
 
+def _training(network: AnatomyPerception) -> AnatomyPerception:
+    return copy.deepcopy(network).train()
+
+
+def test_places_are_told_while_training_and_count_for_their_sign(
+    network: AnatomyPerception,
+) -> None:
+    films = torch.rand(2, 1, 224, 224)
+    with torch.no_grad():
+        places = _training(network)(films)["places"]
+        before = network(films)
+        louder = copy.deepcopy(network)
+        louder.heads.places.bias[3] += 2.0
+        after = louder(films)
+    assert places.shape == (2, len(SIGNS), 56, 56)
+    assert "places" not in before
+    more = after["signs"] - before["signs"]
+    assert torch.allclose(more[:, 3], torch.full((2,), 1.0), atol=1e-4)  # half of it counts
+    assert float(more[:, :3].abs().max()) == 0.0
+
+
 def test_what_is_not_known_costs_nothing(network: AnatomyPerception) -> None:
     with torch.no_grad():
-        parts = losses.measure(network(torch.rand(2, 1, 224, 224)), batch_of(2))
+        parts = losses.measure(_training(network)(torch.rand(2, 1, 224, 224)), batch_of(2))
     assert float(parts.pop("scope")) > 0  # the scope of a training film is always known
     assert {name: float(value) for name, value in parts.items()} == dict.fromkeys(parts, 0.0)
 
@@ -107,7 +131,7 @@ def test_what_is_known_costs_something(network: AnatomyPerception) -> None:
             batch[name] = torch.ones_like(batch[name])
     batch["view"] = torch.zeros(2, dtype=torch.int64)
     with torch.no_grad():
-        parts = losses.measure(network(torch.rand(2, 1, 224, 224)), batch)
+        parts = losses.measure(_training(network)(torch.rand(2, 1, 224, 224)), batch)
     assert all(float(value) > 0 for value in parts.values())
 
 
