@@ -63,9 +63,9 @@ def wish(number: int) -> "Wish":
     )
 
 
-def films(studio: Studio, n: int) -> "Iterator[tuple[str, Taken]]":
-    """Take the first ``n`` test films with their names."""
-    for number in range(n):
+def films(studio: Studio, n: int, first: int = 0) -> "Iterator[tuple[str, Taken]]":
+    """Take the test films from ``first`` up to ``n`` with their names; each has its own seed."""
+    for number in range(first, n):
         taken = studio.take((SEED, number, 2), wish(number), side=SIDE)
         yield f"test_{number:05d}", taken
 
@@ -120,7 +120,8 @@ def main() -> None:
         sys.exit(f"changed: {', '.join(changed)}" if changed else 0)
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        for name, taken in films(studio, chosen.n):
+        done = len(list(chosen.out.glob("test_*.json")))  # of a film, written last
+        for name, taken in films(studio, chosen.n, done):
             generate.write(taken, chosen.out / name)
 
 
