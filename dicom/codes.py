@@ -72,6 +72,14 @@ STEP = own("STEP", "Step")
 HOW_MADE = own("HOW-MADE", "How this draft was made")
 ALGORITHM = own("ALGORITHM", "Algorithm")
 GEOMETRY = own("GEOMETRY", "Geometry of boxes and masks")
+REPLACES = own("REPLACES", "What this replaces")
+REPLACED_OBJECT = own("REPLACED", "Object that is replaced")
+REPLACED_UID = own("REPLACED-UID", "SOP Instance UID")
+WITHDRAWN_TITLE = own("WITHDRAWN", "WITHDRAWN AI draft, not to be used")
+WITHDRAWAL = own("WITHDRAWAL", "WITHDRAWN: what this is")
+
+REJECTED_FOR_QUALITY = _dcm("113001", "Rejected for Quality Reasons")
+REJECTED_FOR_SAFETY = _dcm("113037", "Rejected for Patient Safety Reasons")
 
 RATIONALE_GROUPS: "Mapping[str, Code]" = {
     "mediastinum": own("R-MEDIASTINUM", "Mediastinum and heart"),

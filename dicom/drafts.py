@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from dicom.profile import DestinationProfile
-    from dicom.values import InstanceRef, Rejected, ResultKind
+    from dicom.values import InstanceRef, Rejected, ReplacedResult, ResultKind
     from models.values import Analysis
 
 
@@ -41,8 +41,8 @@ class ResultContext:
     """The job a result set belongs to.
 
     ``produced_at`` is aware, UTC. ``kinds`` are the objects a site wants, ``profile`` what its
-    archive takes. ``banner`` is shown at the top of the text SR. ``predecessors`` are the text
-    SRs that this one replaces.
+    archive takes. ``banner`` is shown at the top of the text SR. ``predecessors`` are the SRs that
+    this text replaces, ``replaced`` all objects, SRs or not.
     """
 
     job_id: "UUID"
@@ -54,6 +54,7 @@ class ResultContext:
     banner: tuple[str, ...]
     predecessors: "tuple[InstanceRef, ...]"
     software_version: str
+    replaced: "tuple[ReplacedResult, ...]" = ()
 
     def makes(self, kind: "ResultKind") -> bool:
         """Return whether objects of this kind are wanted and taken."""

@@ -6,6 +6,7 @@ odd dates, several character sets and site-specific identifiers survive unchange
 a header can make the building fail.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -116,6 +117,28 @@ def code_item(code: "Code") -> Dataset:
     return item
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What stands on an object of ours: its series, who made it, when (aware UTC)."""
+
+    description: str
+    number: int
+    software_version: str
+    produced_at: "datetime"
+
+
+def dress(ds: Dataset, source: Dataset, label: Label) -> None:
+    """Give an object the patient and study of ``source``, and what its label says."""
+    inherited.copy_to(ds, source)
+    ds.SeriesDescription = shortened(label.description, LO_MAX)
+    ds.SeriesNumber = label.number
+    ds.Manufacturer = MANUFACTURER
+    ds.ManufacturerModelName = MODEL
+    ds.DeviceSerialNumber = SERIAL_NUMBER
+    ds.SoftwareVersions = shortened(label.software_version, LO_MAX)
+    _date(ds, label.produced_at)
+
+
 def close(
     ds: Dataset,
     drafts: "Sequence[FilmDraft]",
@@ -123,14 +146,13 @@ def close(
     kind: ResultKind,
 ) -> None:
     """Give a built object its patient, study, series, equipment and dates."""
-    inherited.copy_to(ds, drafts[0].source)
-    ds.SeriesDescription = series_description(kind, drafts, context.revision)
-    ds.SeriesNumber = series_number(kind, context.revision)
-    ds.Manufacturer = MANUFACTURER
-    ds.ManufacturerModelName = MODEL
-    ds.DeviceSerialNumber = SERIAL_NUMBER
-    ds.SoftwareVersions = shortened(context.software_version, LO_MAX)
-    _date(ds, context.produced_at)
+    label = Label(
+        description=series_description(kind, drafts, context.revision),
+        number=series_number(kind, context.revision),
+        software_version=context.software_version,
+        produced_at=context.produced_at,
+    )
+    dress(ds, drafts[0].source, label)
     models = dict.fromkeys(model for draft in drafts for model in draft.analysis.models)
     ds.ContributingEquipmentSequence = [_contributed(model, context) for model in models]
 

@@ -64,6 +64,11 @@ def for_dimensions(job_id: "UUID", kind: ResultKind) -> Uid:
     return _derived(job_id, "dimensions", kind.value)
 
 
+def for_rejection(job_id: "UUID", destination: str, level: str) -> Uid:
+    """Return a UID of the note that rejects the objects of a job at one archive, by level."""
+    return _derived(job_id, "rejection", destination, level)
+
+
 def for_film(seed: str, level: str) -> Uid:
     """Return a UID for a film that Carina makes itself (demo, tests, load), by seed and level."""
     return _derived("film", seed, level)

@@ -229,3 +229,13 @@ class StoreOutcome:
     status: int | None
     error_comment: str | None
     taken: bool = True
+@dataclass(frozen=True, slots=True)
+class ReplacedResult:
+    """An object of an earlier revision that a newer one, or a withdrawal, takes the place of."""
+
+    ref: InstanceRef
+    kind: ResultKind
+    number: int
+    revision: int
+
+

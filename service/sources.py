@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
-from dicom.values import InstanceRef, ResultKind
+from dicom.values import InstanceRef, ReplacedResult, ResultKind
+from service.db.outbox_tables import DeliveryRow
 from service.db.tables import InstanceRow, JobRow, ResultRow
+from service.values import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy.orm import Session
+
+    from service.values import Job
+
+MAY_BE_THERE = (JobState.SENDING, JobState.SENT, JobState.DELIVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +70,33 @@ def current(
     )
 
 
-def texts_of(session: "Session", job_id: "UUID") -> tuple[InstanceRef, ...]:
-    """Return the text SRs of a job: what a draft that replaces it names as predecessors."""
-    rows = session.scalars(
-        select(ResultRow).where(
-            ResultRow.job_id == job_id, ResultRow.kind == ResultKind.TEXT_SR.value
-        )
+def replaced_by(session: "Session", job: "Job") -> tuple[ReplacedResult, ...]:
+    """Return what a draft replaces: every object of an earlier revision that may be in an archive.
+
+    Not only of the last one: where objects are left in the archive, all of them are still seen.
+    """
+    sent = select(DeliveryRow.result_id).where(
+        DeliveryRow.result_id == ResultRow.id, DeliveryRow.sent_at.is_not(None)
     )
-    return tuple(
-        InstanceRef(
-            row.study_instance_uid,
-            row.series_instance_uid,
-            row.sop_class_uid,
-            row.sop_instance_uid,
+    rows = session.execute(
+        select(ResultRow, JobRow.revision)
+        .join(JobRow, JobRow.job_id == ResultRow.job_id)
+        .where(
+            JobRow.study_instance_uid == job.study_instance_uid,
+            JobRow.revision < job.revision,
+            or_(JobRow.state.in_(MAY_BE_THERE), sent.exists()),
         )
-        for row in rows
+        .order_by(JobRow.revision, ResultRow.id)
     )
+    return tuple(as_replaced(row, revision) for row, revision in rows)
+
+
+def as_replaced(row: ResultRow, revision: int) -> ReplacedResult:
+    """Return a result object as the thing that is replaced."""
+    ref = InstanceRef(
+        row.study_instance_uid, row.series_instance_uid, row.sop_class_uid, row.sop_instance_uid
+    )
+    return ReplacedResult(ref, ResultKind(row.kind), row.number, revision)
 
 
 def record_of(session: "Session", job_id: "UUID") -> JobRecord:

@@ -192,9 +192,8 @@ class Batch:
             node = None if isinstance(first, WebNode) else first
             profile = self._book.of(node, settings.destination_profile, context.requestor, now)
         with self._database() as session:
-            replaced = job.replaces_job_id
-            predecessors = sources.texts_of(session, replaced) if replaced is not None else ()
-        order = encoding.Order(job, drafted.drafts, rejected, profile, predecessors)
+            replaced = sources.replaced_by(session, job)
+        order = encoding.Order(job, drafted.drafts, rejected, profile, replaced)
         encoded = encoding.encode(order, context)
         reading.seconds |= encoded.seconds
         facts = JobFacts(

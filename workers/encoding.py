@@ -10,6 +10,7 @@ from PIL import Image
 from dicom import failpoints, results
 from dicom.drafts import ResultContext, use_of
 from dicom.failpoints import Failpoint
+from dicom.sr.replaced import documents
 from models import pictures, summary
 from models.vocabulary import BundleUse
 from workers import destination, files
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from dicom.drafts import FilmDraft
     from dicom.profile import DestinationProfile
-    from dicom.values import InstanceRef, KeptResult, Rejected
+    from dicom.values import KeptResult, Rejected, ReplacedResult
     from service.values import Job
     from workers.context import WorkerContext
 
@@ -35,7 +36,7 @@ class Order:
     drafts: "tuple[FilmDraft, ...]"
     rejected: "tuple[Rejected, ...]"
     profile: "DestinationProfile"
-    predecessors: "tuple[InstanceRef, ...]"
+    replaced: "tuple[ReplacedResult, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def encode(order: Order, context: "WorkerContext") -> Encoded:
             profile=order.profile,
             rejected=order.rejected,
             banner=banner,
-            predecessors=order.predecessors,
+            predecessors=documents(order.replaced),
+            replaced=order.replaced,
             software_version=context.software_version,
         ),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from highdicom.sr import ContainerContentItem, ContentSequence
 
 from dicom import codes
-from dicom.sr import document, items
+from dicom.sr import document, items, replaced
 from dicom.sr.film import Companions, film_sections
 from dicom.values import ResultKind
 from dicom.words import shortened
@@ -54,6 +54,7 @@ def _content(
     return [
         notice,
         *items.lines(codes.STATUS, codes.NOTICE, _status(drafts, context, companions)),
+        *replaced.section(context.replaced),
         *_films(drafts, context, companions),
         *items.lines(codes.IMAGES_NOT_READ, codes.STATEMENT, _not_read(context)),
         *items.lines(codes.NOT_ASSESSED_SECTION, codes.STATEMENT, _not_assessed(drafts)),
