@@ -1,6 +1,6 @@
 """Step 5a: build the 36 sub-databases of a bundle from TRAINING films only.
 
-``python -m models.training.retrieval --weights DIR/last.pt --bank DIR --out BUNDLE/retrieval.npz``
+``python -m models.training.retrieval --weights DIR/last.pt --bank DIR --bundle BUNDLE``
 """
 
 import argparse
@@ -15,6 +15,7 @@ from models.anatomy.heads import REGIONS, SIGNS
 from models.anatomy.network import MINIATURE
 from models.training.alignment import SignTower
 from models.training.batches import Bank
+from models.training.export import settle
 
 LEAST = 2  # films in which a set must have been seen
 
@@ -48,13 +49,14 @@ def build(tower: SignTower, attributes: np.ndarray) -> retrieval.SubDatabases:
 def main() -> None:
     """Build and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("weights", "bank", "out"):
+    for name in ("weights", "bank", "bundle"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     chosen = parser.parse_args()
     tower = SignTower(MINIATURE.object_dim)
     tower.load_state_dict(torch.load(chosen.weights, weights_only=True)["words"])
     made = build(tower, Bank(chosen.bank).attributes())
-    made.save(chosen.out)
+    made.save(chosen.bundle / retrieval.FILE)
+    settle(chosen.bundle, {})
     print(f"{len(made.region)} sets in {len(REGIONS)} sub-databases")  # noqa: T201
 
 
