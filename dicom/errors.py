@@ -12,6 +12,7 @@
     ├── IntakeUnavailable        the instance cannot be recorded now: the database is down
     ├── EncodingFailed           a result object could not be built
     ├── CertificateUnusable      a file of TLS is missing, damaged, or does not fit the others
+    ├── DeletionRefused          the archive does not delete what it is asked to delete
     └── DeliveryError
         ├── AssociationFailed    no association: down, refused, cut, timed out      (try again)
         ├── StoreRefused         a status that will not change by itself            (dead letter)
@@ -66,6 +67,10 @@ class EncodingFailed(DicomError):
 
 class CertificateUnusable(DicomError):
     """A certificate, a key or the authorities cannot be used; the message names the file."""
+
+
+class DeletionRefused(DicomError):
+    """The archive does not delete what it is asked to delete: a person must."""
 
 
 class DeliveryError(DicomError):

@@ -5,14 +5,17 @@ whose name lost its characters, ends in the wrong place or is refused.
 """
 
 import copy
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydicom import Dataset, config
 from pydicom.datadict import tag_for_keyword
-from pydicom.errors import BytesLengthException
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicom import quiet
-from dicom.errors import EncodingFailed
+from dicom.errors import EncodingFailed, UndecodableInstance
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IDENTITY: Final = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
@@ -93,6 +96,21 @@ COPIED: Final = (
     "TimezoneOffsetFromUTC",
 )
 """Patient and study, copied unchanged: an object of the same study must agree with it."""
+
+
+def header_of(path: "Path") -> Dataset:
+    """Return the header of a Part 10 file, without its pixels.
+
+    Raises
+    ------
+    UndecodableInstance
+        If the file is gone or is no Part 10 file.
+    """
+    try:
+        with quiet.reading():
+            return dcmread(path, stop_before_pixels=True)
+    except (OSError, InvalidDicomError, ValueError, TypeError, KeyError) as error:
+        raise UndecodableInstance(type(error).__name__) from error
 
 
 def copy_to(ds: Dataset, source: Dataset) -> None:

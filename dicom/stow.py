@@ -60,7 +60,7 @@ def store(
     for result in ordered:
         check_kept(result)
     outcomes: list[StoreOutcome] = []
-    with _session(to) as session:
+    with session_to(to) as session:
         _knock(session, to, timeouts)
         announce()
         for result in ordered:
@@ -91,8 +91,8 @@ def present(
     for ref in refs:
         wanted[ref.study_instance_uid, ref.series_instance_uid].add(ref.sop_instance_uid)
     found: set[str] = set()
-    with _session(node) as session:
-        client = DICOMwebClient(node.url, session, timeout=_patience(timeouts))
+    with session_to(node) as session:
+        client = DICOMwebClient(node.url, session, timeout=patience(timeouts))
         client.set_http_retry_params(retry=False)  # what failed is tried again by its row
         for (study, series), instances in wanted.items():
             found |= _instances_of(client, study, series) & instances
@@ -112,7 +112,7 @@ def _store_one(
     kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
     try:
         answer = session.post(
-            f"{to}/studies", data=body, headers={"Content-Type": kind}, timeout=_patience(timeouts)
+            f"{to}/studies", data=body, headers={"Content-Type": kind}, timeout=patience(timeouts)
         )
     except requests.RequestException as error:
         raise AssociationFailed(f"no answer ({type(error).__name__})") from error
@@ -123,7 +123,7 @@ def _store_one(
 
 def _refused(uid: str, answer: requests.Response) -> StoreOutcome:
     code = answer.status_code
-    if _may_pass(code):
+    if may_pass(code):
         raise AssociationFailed(f"the archive answered {code}")
     if code == UNSUPPORTED_MEDIA_TYPE:
         return StoreOutcome(uid, None, f"HTTP {code}", taken=False)
@@ -133,7 +133,8 @@ def _refused(uid: str, answer: requests.Response) -> StoreOutcome:
     return StoreOutcome(uid, StoreStatus.CANNOT_UNDERSTAND.value, f"HTTP {code}")
 
 
-def _may_pass(code: int) -> bool:
+def may_pass(code: int) -> bool:
+    """Return whether an HTTP status may end without us changing anything."""
     return code in BY_ITSELF or code >= SERVER_ERROR or code // 100 == REDIRECTED
 
 
@@ -162,7 +163,7 @@ def _instances_of(client: DICOMwebClient, study: str, series: str) -> set[str]:
         code = 0 if error.response is None else error.response.status_code
         if code == NOT_FOUND:  # said by some for a study they do not have
             return set()
-        if _may_pass(code):
+        if may_pass(code):
             raise AssociationFailed(f"the archive answered {code}") from error
         raise QueryNotOffered(f"query failed with HTTP {code}") from error
     except requests.JSONDecodeError as error:
@@ -180,18 +181,20 @@ def _values(found: "Mapping[str, Any]") -> "Sequence[Any]":
 def _knock(session: requests.Session, to: "WebNode", timeouts: Timeouts) -> None:
     """See that something answers: until then nothing can have been sent."""
     try:
-        answer = session.get(f"{to}/studies", params={"limit": "1"}, timeout=_patience(timeouts))
+        answer = session.get(f"{to}/studies", params={"limit": "1"}, timeout=patience(timeouts))
     except requests.RequestException as error:
         raise AssociationFailed(f"{to}: no connection ({type(error).__name__})") from error
-    if _may_pass(answer.status_code):
+    if may_pass(answer.status_code):
         raise AssociationFailed(f"{to}: the archive answered {answer.status_code}")
 
 
-def _patience(timeouts: Timeouts) -> tuple[float, float]:
+def patience(timeouts: Timeouts) -> tuple[float, float]:
+    """Return how long to wait for a connection and for an answer, in seconds."""
     return timeouts.connect_s, timeouts.dimse_s
 
 
-def _session(node: "WebNode") -> requests.Session:
+def session_to(node: "WebNode") -> requests.Session:
+    """Return a session that shows the node's token and follows no redirection."""
     session = requests.Session()
     session.max_redirects = 0  # results go where the site said, and nowhere that is named later
     session.auth = _Bearer(node.token_file)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from service.db.outbox_tables import Base  # all tables: these stand on the others
+from service.db.withdrawal_tables import Base  # all tables: these stand on the others
 
 connection = context.config.attributes["connection"]
 context.configure(

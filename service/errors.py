@@ -11,6 +11,9 @@
     ├── StudyHeld             the study is held: a person must resolve that first
     ├── NothingToRead         replay was asked for a study without anything that is read
     ├── NothingToDeliver      redeliver was asked for a job without kept results
+    ├── CorrectionRefused     a correction of a patient contradicts what holds already
+    ├── UnknownCorrection     no such correction of a patient
+    ├── NothingToWithdraw     withdraw was asked for a study without a draft
     ├── DatabaseNotDurable    Postgres runs without fsync: refuse to start
     ├── DatabaseNotMigrated   the schema is not at this version's head
     ├── AuditBroken           the audit trail does not verify
@@ -68,6 +71,18 @@ class NothingToRead(ServiceError):
 
 class NothingToDeliver(ServiceError):
     """Redeliver was asked for a study without kept results."""
+
+
+class NothingToWithdraw(ServiceError):
+    """Withdraw was asked for a study that has no draft, or whose drafts are withdrawn."""
+
+
+class CorrectionRefused(ServiceError):
+    """A correction of a patient contradicts what holds already."""
+
+
+class UnknownCorrection(ServiceError):
+    """No such correction of a patient."""
 
 
 class DatabaseNotDurable(ServiceError):

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicom.values import PacsNode, WebNode
+from service.replaced import Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,10 @@ class JobCause(StrEnum):
 
 LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
     # A worker claims; a newer revision overtakes; the poison rule ends what kills its worker.
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.SUPERSEDED, JobState.FAILED}),
+    # A person may withdraw anything that is, or may become, a draft.
+    JobState.QUEUED: frozenset(
+        {JobState.RUNNING, JobState.SUPERSEDED, JobState.FAILED, JobState.WITHDRAWN}
+    ),
     # Given back (lease ran out, graceful stop) or finished one way or another. A running job whose
     # study changed is SUPERSEDED when it ends: the fence makes its late result worthless.
     JobState.RUNNING: frozenset(
@@ -68,22 +72,32 @@ LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
             JobState.QUEUED,
             JobState.ENCODED,
             JobState.SKIPPED,
+    WITHDRAWAL = "WITHDRAWAL"  # it reads nothing: it carries the notice that a draft is withdrawn
             JobState.FAILED,
             JobState.SUPERSEDED,
         }
     ),
     # Nothing has left the house yet, so a newer revision may still replace it unseen.
     JobState.ENCODED: frozenset(
-        {JobState.SENDING, JobState.SHADOW, JobState.FAILED, JobState.SUPERSEDED}
+        {
+            JobState.SENDING,
+            JobState.SHADOW,
+            JobState.FAILED,
+            JobState.SUPERSEDED,
+            JobState.WITHDRAWN,
+        }
     ),
     # Half of it may be in the archive: it is sent to the end even when the study has changed; the
-    # next revision names what it replaces. Only a refusal ends it.
-    JobState.SENDING: frozenset({JobState.SENT, JobState.FAILED}),
+    # next revision names what it replaces. Only a refusal ends it, or a withdrawal, whose notice
+    # names what may be there.
+    JobState.SENDING: frozenset({JobState.SENT, JobState.FAILED, JobState.WITHDRAWN}),
     # The archive says it is there, or says it is not: then the same bytes are sent again.
-    JobState.SENT: frozenset({JobState.DELIVERED, JobState.SENDING}),
+    JobState.SENT: frozenset({JobState.DELIVERED, JobState.SENDING, JobState.WITHDRAWN}),
     # redeliver sends the same bytes again.
+            JobState.WITHDRAWN,
     JobState.DELIVERED: frozenset({JobState.SENDING, JobState.WITHDRAWN}),
-    JobState.FAILED: frozenset({JobState.SENDING}),  # redeliver after a refusal, if encoded
+    # redeliver after a refusal, if encoded; half of it may be in an archive.
+    JobState.FAILED: frozenset({JobState.SENDING, JobState.WITHDRAWN}),
     JobState.SHADOW: frozenset({JobState.WITHDRAWN}),
     JobState.SKIPPED: frozenset(),
     JobState.SUPERSEDED: frozenset(),
@@ -164,14 +178,21 @@ class Destination:
         elif self.to.tls:
             options += ";tls"
         return f"{self.name}={self.to}{options}"
+    ``orthanc`` is the REST interface of an Orthanc that objects may be deleted through.
 
 
 class CommitmentState(StrEnum):
     """Where a storage commitment transaction stands (PS3.4 annex J)."""
 
+    replaced: Replaced = Replaced.LEAVE
+    orthanc: WebNode | None = None
     REQUESTED = "REQUESTED"  # the archive took the request; its report is outstanding
     COMMITTED = "COMMITTED"  # it reported that it keeps every object
     PARTIAL = "PARTIAL"  # it reported objects that it does not keep
+        options += "" if self.replaced is Replaced.LEAVE else f";replaced={self.replaced}"
+        if self.orthanc is not None:
+            file = self.orthanc.token_file
+            options += f";orthanc={self.orthanc}" + (f";orthanc_token_file={file}" if file else "")
     EXPIRED = "EXPIRED"  # no report in time; asked again under a new transaction UID
     REFUSED = "REFUSED"  # it did not take the request
     NOT_OFFERED = "NOT_OFFERED"  # it does not know the service
@@ -241,6 +262,10 @@ class AuditEvent:
     """
 
     event_type: EventType
+    STUDY_WITHDRAWN = "study_withdrawn"
+    OBJECTS_REJECTED = "objects_rejected"
+    OBJECTS_DELETED = "objects_deleted"
+    OBJECTS_NOT_RETIRED = "objects_not_retired"
     event_action_code: EventActionCode
     event_outcome_indicator: EventOutcome
     user_id: str

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
-from service.db import outbox_tables  # noqa: F401 - makes its tables known to Base
+from service.db import outbox_tables, withdrawal_tables  # noqa: F401 - known to Base by this
 from service.db.engine import Database, check_durable
 from service.db.tables import Base
 from service.errors import DatabaseNotMigrated
