@@ -7,7 +7,7 @@ whose name lost its characters, ends in the wrong place or is refused.
 import copy
 from typing import TYPE_CHECKING, Final
 
-from pydicom import Dataset, config
+from pydicom import Dataset, config, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
 

@@ -57,6 +57,7 @@ class JobCause(StrEnum):
     NEW_ACQUISITION = "NEW_ACQUISITION"
     CORRECTED_HEADER = "CORRECTED_HEADER"
     REPLAY = "REPLAY"
+    WITHDRAWAL = "WITHDRAWAL"  # it reads nothing: it carries the notice that a draft is withdrawn
 
 
 LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
@@ -72,9 +73,9 @@ LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
             JobState.QUEUED,
             JobState.ENCODED,
             JobState.SKIPPED,
-    WITHDRAWAL = "WITHDRAWAL"  # it reads nothing: it carries the notice that a draft is withdrawn
             JobState.FAILED,
             JobState.SUPERSEDED,
+            JobState.WITHDRAWN,
         }
     ),
     # Nothing has left the house yet, so a newer revision may still replace it unseen.
@@ -94,7 +95,6 @@ LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
     # The archive says it is there, or says it is not: then the same bytes are sent again.
     JobState.SENT: frozenset({JobState.DELIVERED, JobState.SENDING, JobState.WITHDRAWN}),
     # redeliver sends the same bytes again.
-            JobState.WITHDRAWN,
     JobState.DELIVERED: frozenset({JobState.SENDING, JobState.WITHDRAWN}),
     # redeliver after a refusal, if encoded; half of it may be in an archive.
     JobState.FAILED: frozenset({JobState.SENDING, JobState.WITHDRAWN}),
@@ -165,34 +165,34 @@ class Destination:
     """One archive that drafts go to; ``name`` is what its queue is called.
 
     Written ``name=AET@host:port`` or ``name=https://…``, with options after semicolons.
+    ``orthanc`` is the REST interface of an Orthanc that objects may be deleted through.
     """
 
     name: str
     to: PacsNode | WebNode
     proof: Proof = Proof.AUTO
+    replaced: Replaced = Replaced.LEAVE
+    orthanc: WebNode | None = None
 
     def __str__(self) -> str:
         options = "" if self.proof is Proof.AUTO else f";proof={self.proof}"
+        options += "" if self.replaced is Replaced.LEAVE else f";replaced={self.replaced}"
+        if self.orthanc is not None:
+            file = self.orthanc.token_file
+            options += f";orthanc={self.orthanc}" + (f";orthanc_token_file={file}" if file else "")
         if isinstance(self.to, WebNode):
             options += f";token_file={self.to.token_file}" if self.to.token_file else ""
         elif self.to.tls:
             options += ";tls"
         return f"{self.name}={self.to}{options}"
-    ``orthanc`` is the REST interface of an Orthanc that objects may be deleted through.
 
 
 class CommitmentState(StrEnum):
     """Where a storage commitment transaction stands (PS3.4 annex J)."""
 
-    replaced: Replaced = Replaced.LEAVE
-    orthanc: WebNode | None = None
     REQUESTED = "REQUESTED"  # the archive took the request; its report is outstanding
     COMMITTED = "COMMITTED"  # it reported that it keeps every object
     PARTIAL = "PARTIAL"  # it reported objects that it does not keep
-        options += "" if self.replaced is Replaced.LEAVE else f";replaced={self.replaced}"
-        if self.orthanc is not None:
-            file = self.orthanc.token_file
-            options += f";orthanc={self.orthanc}" + (f";orthanc_token_file={file}" if file else "")
     EXPIRED = "EXPIRED"  # no report in time; asked again under a new transaction UID
     REFUSED = "REFUSED"  # it did not take the request
     NOT_OFFERED = "NOT_OFFERED"  # it does not know the service
@@ -242,6 +242,10 @@ class EventType(StrEnum):
     DESTINATION_RESUMED = "destination_resumed"
     REDELIVERY_REQUESTED = "redelivery_requested"
     REPLAY_REQUESTED = "replay_requested"
+    STUDY_WITHDRAWN = "study_withdrawn"
+    OBJECTS_REJECTED = "objects_rejected"
+    OBJECTS_DELETED = "objects_deleted"
+    OBJECTS_NOT_RETIRED = "objects_not_retired"
     DEMO_OVERRIDE_USED = "demo_override_used"
     AUDIT_EXPORTED = "audit_exported"
     STUDY_VIEWED = "study_viewed"
@@ -262,10 +266,6 @@ class AuditEvent:
     """
 
     event_type: EventType
-    STUDY_WITHDRAWN = "study_withdrawn"
-    OBJECTS_REJECTED = "objects_rejected"
-    OBJECTS_DELETED = "objects_deleted"
-    OBJECTS_NOT_RETIRED = "objects_not_retired"
     event_action_code: EventActionCode
     event_outcome_indicator: EventOutcome
     user_id: str
