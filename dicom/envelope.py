@@ -16,7 +16,7 @@ from pydicom import Dataset, FileMetaDataset, config, dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DT
 
-from dicom import codes, inherited, quiet, uids
+from dicom import codes, explicit, inherited, quiet, uids
 from dicom.drafts import use_of
 from dicom.errors import EncodingFailed
 from dicom.values import InstanceRef, ResultInstance, ResultKind
@@ -200,6 +200,7 @@ def encode(ds: Dataset, kind: ResultKind) -> ResultInstance:
     ds.file_meta.ImplementationVersionName = uids.IMPLEMENTATION_VERSION_NAME
     buffer = BytesIO()
     with quiet.reading(), config.disable_value_validation():
+        explicit.settle(ds)
         dcmwrite(buffer, ds, enforce_file_format=True)
     return ResultInstance(
         ref=InstanceRef(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from highdicom.sc import SCImage
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydicom import Dataset
 from pydicom.uid import JPEG2000Lossless
 
@@ -21,6 +21,7 @@ from dicom.sr.film import StepKey
 from dicom.sr.items import DRAFT_LINE
 from dicom.values import ResultKind
 from dicom.words import shortened
+from models.canvas import letters
 from models.pictures import overlay
 from models.rationale.crops import crop
 from models.values import VisualStep
@@ -72,15 +73,28 @@ def build(drafts: "Sequence[FilmDraft]", context: "ResultContext", room_bytes: i
         return Booklet()
     planned = tuple(plan(drafts))
     for size in CROP_SIZES_PX:
-        made = tuple(
-            _instance(picture, number, size, (drafts, context))
-            for number, picture in enumerate(planned, start=1)
-        )
-        if sum(len(one.content) for one in made) <= room_bytes:
+        made = _instances(planned, size, room_bytes, (drafts, context))
+        if made is not None:
             pairs = zip(planned, made, strict=True)
             by_step = {picture.step: one.ref for picture, one in pairs if picture.step}
             return Booklet(made, by_step)
     return Booklet(notes=(NOTE_LEFT_OUT,))
+
+
+def _instances(
+    planned: "Sequence[Picture]",
+    size_px: int,
+    room_bytes: int,
+    study: "tuple[Sequence[FilmDraft], ResultContext]",
+) -> "tuple[ResultInstance, ...] | None":
+    """Return all pictures at a size; None, and no more work, as soon as they need more room."""
+    made: list[ResultInstance] = []
+    for number, picture in enumerate(planned, start=1):
+        made.append(_instance(picture, number, size_px, study))
+        room_bytes -= len(made[-1].content)
+        if room_bytes < 0:
+            return None
+    return tuple(made)
 
 
 def plan(drafts: "Sequence[FilmDraft]") -> "Iterator[Picture]":
@@ -165,7 +179,7 @@ def stamped(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
     """Return the picture over a dark band that says "AI DRAFT, not verified"."""
     height, width = pixels.shape[:2]
     text_px = max(TEXT_PX[0], min(TEXT_PX[1], width // 18))
-    font = ImageFont.load_default(text_px)
+    font = letters(text_px)
     # However narrow the crop, the words must fit; JPEG 2000 needs a few pixels of its own.
     sheet_width = max(width, int(font.getlength(DRAFT_LINE)) + 2 * MARGIN_PX)
     sheet_height = max(height + text_px + 2 * MARGIN_PX, SMALLEST_SIDE_PX)

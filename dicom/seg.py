@@ -27,6 +27,8 @@ from models.vocabulary import MaskName, Observation, SpacingSource
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from dicom.drafts import FilmDraft, ResultContext
     from dicom.values import ResultInstance
     from models.values import Finding, FindingMask
@@ -69,7 +71,7 @@ def build(
     film = envelope.stand_in(draft)
     ds = Segmentation(
         source_images=[film],
-        pixel_array=np.stack([one.mask for one in masks], axis=-1)[None].astype(np.uint8),
+        pixel_array=_stacked(masks),
         segmentation_type="BINARY",
         segment_descriptions=described,
         series_instance_uid=uids.for_series(context.job_id, kind),
@@ -86,6 +88,16 @@ def build(
     _repair(ds, draft, kind, context)
     envelope.close(ds, [draft], context, kind)
     return envelope.encode(ds, kind)
+
+
+def _stacked(masks: "Sequence[FindingMask]") -> "NDArray[np.uint8]":
+    """Return masks as ``(1, rows, columns, segments)``, each whole in memory.
+
+    highdicom adds them up and takes them out one by one: over masks that lie pixel by pixel
+    beside each other that takes ten times as long.
+    """
+    stack = np.stack([one.mask for one in masks]).view(np.uint8)
+    return stack.transpose(1, 2, 0)[None]
 
 
 def wanted(draft: "FilmDraft", kind: ResultKind) -> "list[FindingMask]":

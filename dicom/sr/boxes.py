@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
-    CodedConcept,
     FindingSite,
     GraphicTypeValues,
     ImageRegion,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from pydicom.sr.coding import Code
 
     from dicom.drafts import FilmDraft, ResultContext
     from dicom.values import ResultInstance
@@ -117,11 +115,11 @@ def _group(
             graphic_data=rectangle(finding.boxes[number]),
             source_image=film,
         ),
-        finding_type=_concept(codes.OBSERVATIONS[finding.observation]),
-        finding_category=_concept(codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE),
+        finding_type=items.concept_of(codes.OBSERVATIONS[finding.observation]),
+        finding_category=items.concept_of(codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE),
         algorithm_id=_algorithm(draft.analysis.models),
         finding_sites=[
-            FindingSite(anatomic_location=_concept(codes.STRUCTURES[structure]))
+            FindingSite(anatomic_location=items.concept_of(codes.STRUCTURES[structure]))
             for structure in finding.structures
         ],
     )
@@ -139,7 +137,3 @@ def _algorithm(models: "tuple[ModelIdentity, ...]") -> AlgorithmIdentification |
         version=shortened(first.version, NAME_MAX),
         parameters=[f"weights_sha256={first.weights_sha256}", f"use={first.use.value}"],
     )
-
-
-def _concept(code: "Code") -> CodedConcept:
-    return CodedConcept.from_code(code)

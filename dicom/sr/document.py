@@ -22,11 +22,13 @@ from dicom.words import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from dicom.drafts import FilmDraft, ResultContext
     from dicom.values import InstanceRef, ResultInstance, ResultKind
 
 NUMBER: Final = 1
+_REFERRING: Final = frozenset({"IMAGE", "COMPOSITE"})  # value types
 _CLASSES: "Mapping[str, type[EnhancedSR | ComprehensiveSR | Comprehensive3DSR]]" = {
     ENHANCED_SR: EnhancedSR,
     # highdicom has no Basic Text SR: the module is the same, only fewer value types are allowed
@@ -84,9 +86,11 @@ def build(
     """
     partial = [one.analysis.partial_reason for one in drafts if one.analysis.partial_reason]
     films = [envelope.stand_in(one) for one in drafts]
+    evidence = [*films, *map(_evidence, document.evidence)]
+    _check_references(document.root, {str(one.SOPInstanceUID) for one in evidence})
     ds = _CLASSES[document.sop_class_uid](
-        evidence=[*films, *map(_evidence, document.evidence)],
-        content=document.root,
+        evidence=evidence,
+        content=_without_children(document.root),
         series_instance_uid=uids.for_series(context.job_id, document.kind),
         series_number=envelope.series_number(document.kind, context.revision),
         sop_instance_uid=uids.for_result(context.job_id, document.kind, NUMBER),
@@ -97,11 +101,42 @@ def build(
         is_verified=False,
         previous_versions=list(map(_evidence, document.predecessors)) or None,
     )
+    ds.ContentSequence = document.root.ContentSequence
     ds.SOPClassUID = document.sop_class_uid
     reason = "; ".join(partial) if partial else "All stages succeeded; not verified by a person"
     ds.CompletionFlagDescription = shortened(reason, envelope.LO_MAX)
     envelope.close(ds, drafts, context, document.kind)
     return envelope.encode(ds, document.kind)
+
+
+def _without_children(root: Dataset) -> Dataset:
+    """Return the root alone, with the one child that highdicom insists on.
+
+    highdicom copies the whole tree, makes it again item by item and walks it twice to find what
+    it refers to: half the time of a document. The tree is of its own items already.
+    """
+    bare = Dataset()
+    for element in root:
+        if element.keyword != "ContentSequence":
+            bare.add(element)
+    bare.ContentSequence = [language()]
+    return bare
+
+
+def _check_references(item: Dataset, known: "AbstractSet[str]") -> None:
+    """Refuse a tree that refers to an instance that is no evidence (PS3.3 C.17.2.3).
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if "ReferencedSOPSequence" in item and item.ValueType in _REFERRING:
+        for reference in item.ReferencedSOPSequence:
+            if str(reference.ReferencedSOPInstanceUID) not in known:
+                raise ValueError("the document refers to an instance that is no evidence")
+    for child in item.get("ContentSequence") or ():
+        _check_references(child, known)
 
 
 def _evidence(ref: "InstanceRef") -> Dataset:
