@@ -119,6 +119,9 @@ class _Intake:
         uid = self.received.ref.sop_instance_uid
         key = func.hashtextextended(uid, 0)
         self.session.execute(select(func.pg_advisory_xact_lock(key)))
+        if not self.received.spool_path.exists():
+            # An old study was let go, this file with it, just before this had the lock.
+            raise IntakeUnavailable("the file was let go with an old study: send it again")
         if self._is_own_result():
             return self._told(Reception.OWN_RESULT, None)
         versions = self.session.scalars(

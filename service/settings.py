@@ -23,6 +23,7 @@ from pydantic_settings import (
 from dicom.values import Caller, PacsNode, ResultKind
 from service.addresses import AE_TITLE_MAX, parse_caller, parse_destination, parse_node
 from service.errors import SettingsInvalid
+from service.settings_retention import RetentionSettings
 from service.settings_security import SecretFiles, SecuritySettings, faults_of_access
 from service.values import Destination, Proof
 
@@ -31,7 +32,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 CommaList = Annotated[tuple[Any, ...], NoDecode]
 
 
-class Settings(SecuritySettings):
+class Settings(SecuritySettings, RetentionSettings):
     """The settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="CARINA_", extra="ignore", frozen=True)

@@ -18,6 +18,7 @@ from service.db import locks, queries
 from service.db.tables import DELIVERABLE
 from service.dispatch import Bell
 from service.errors import AuditBroken
+from service.housekeeping import Housekeeper
 from service.ringing import Ringer
 from service.seal import Sealer
 from service.values import JobState
@@ -47,6 +48,7 @@ class Sweep:
         self._sealer = Sealer(database, settings.audit_heads)
         self._analyse = Ringer(bell.ring_analyse, (JobState.QUEUED,))
         self._deliver = Ringer(bell.ring_deliver, DELIVERABLE)
+        self._housekeeper = Housekeeper(database, settings)
         self._next_housekeeping: datetime | None = None
         self._next_alarm: datetime | None = None
         self._seal_fault: str | None = None
@@ -95,6 +97,7 @@ class Sweep:
             with self._database.begin() as session:
                 alarm.raise_for_late(session, now, self._settings)
         self._seal(now)
+        self._housekeeper.step(now)
 
     def _close(self, now: datetime) -> "tuple[Job, ...]":
         with self._database.begin() as session:

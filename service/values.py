@@ -212,6 +212,7 @@ class EventType(StrEnum):
     STUDY_RELEASED = "study_released"
     STUDY_CORRECTED = "study_corrected"
     STUDY_CLOSED = "study_closed"
+    STUDY_PURGED = "study_purged"
     JOB_OPENED = "job_opened"
     JOB_CLAIMED = "job_claimed"
     JOB_GIVEN_BACK = "job_given_back"
@@ -248,6 +249,7 @@ class EventType(StrEnum):
     OBJECTS_NOT_RETIRED = "objects_not_retired"
     DEMO_OVERRIDE_USED = "demo_override_used"
     AUDIT_EXPORTED = "audit_exported"
+    AUDIT_ARCHIVED = "audit_archived"
     STUDY_VIEWED = "study_viewed"
 
 
