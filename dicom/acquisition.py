@@ -53,10 +53,10 @@ def key(ds: "Dataset") -> str:
         value = ds.get(keyword)
         if value is not None and isinstance(value, str) and value:
             return f"event {value}"
-    day, time = _moment(ds)
-    if not day or not time.strip("0."):
+    when, time = _moment(ds)
+    if not when or not time.strip("0."):
         return ""
-    return f"time {day}T{time} number {str(ds.get('AcquisitionNumber') or '').strip()}"
+    return f"time {when}T{time} number {str(ds.get('AcquisitionNumber') or '').strip()}"
 
 
 def sources(ds: "Dataset") -> tuple[str, ...]:
@@ -76,8 +76,8 @@ def _moment(ds: "Dataset") -> tuple[str, str]:
     stamp = str(ds.get("AcquisitionDateTime") or "").strip()
     if len(stamp) > _DATE_DIGITS:
         return stamp[:_DATE_DIGITS], stamp[_DATE_DIGITS:]
-    day, time = (ds.get(keyword) for keyword in ("AcquisitionDate", "AcquisitionTime"))
-    return str(day or "").strip(), str(time or "").strip()
+    date_, time = (ds.get(keyword) for keyword in ("AcquisitionDate", "AcquisitionTime"))
+    return str(date_ or "").strip(), str(time or "").strip()
 
 
 def _stated_age(ds: "Dataset") -> float | None:
@@ -89,8 +89,8 @@ def _stated_age(ds: "Dataset") -> float | None:
 
 
 def _age_by_dates(ds: "Dataset") -> float | None:
-    born = _day(ds.get("PatientBirthDate"))
-    examined = _day(ds.get("AcquisitionDate")) or _day(ds.get("StudyDate"))
+    born = day(ds.get("PatientBirthDate"))
+    examined = day(ds.get("AcquisitionDate")) or day(ds.get("StudyDate"))
     if born is None or examined is None:
         return None
     # Whole years are counted as a calendar does, so that the eighteenth birthday is exact.
@@ -99,7 +99,8 @@ def _age_by_dates(ds: "Dataset") -> float | None:
     return float(age) if 0 <= age <= _OLDEST_YEARS else None
 
 
-def _day(value: object) -> date | None:
+def day(value: object) -> date | None:
+    """Return the date that a value of VR DA says, also in its older forms; None if it says none."""
     found = _DATE.fullmatch(str(value or "").strip())
     if found is None:
         return None

@@ -13,7 +13,7 @@ from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dicom import acquisition, contexts, quiet, spool, uids
+from dicom import acquisition, contexts, origin, quiet, spool, uids
 from dicom.errors import IdentityInvalid, InvalidUid, UndecodableInstance
 from dicom.values import FilmHeader, InstanceRef, PatientIdentity, Peer, ReceivedInstance
 
@@ -96,6 +96,7 @@ _KEYWORDS = (
     *_TEXTS,
     *_CODES,
     *acquisition.KEYWORDS,
+    *origin.KEYWORDS,
 )
 _TAGS = [int(Tag(keyword)) for keyword in _KEYWORDS]
 
@@ -247,6 +248,7 @@ def _film(ds: "Dataset", ref: InstanceRef) -> FilmHeader:
         instance_number=_lenient(_number, ds, "InstanceNumber"),
         words=WORDS_SEPARATOR.join(_words(ds)),
         source_sop_instance_uids=acquisition.sources(ds),
+        origin=origin.read(ds),
     )
 
 

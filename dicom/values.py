@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NewType
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
     from pathlib import Path
 
     from models.vocabulary import ViewPosition
@@ -97,6 +97,22 @@ class PatientIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a film comes from and how urgent it was asked for; "" where the header is silent.
+
+    A location may name a ward and with it a patient's trouble: it is matched, never shown.
+    """
+
+    modality: str = ""
+    station_name: str = ""
+    institutional_department_name: str = ""
+    current_patient_location: str = field(default="", repr=False)
+    requested_procedure_location: str = field(default="", repr=False)
+    requested_procedure_priority: str = ""
+    study_date: "date | None" = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class FilmHeader:
     """What the header says about one instance, without pixels; None or "" where it is silent.
 
@@ -125,6 +141,7 @@ class FilmHeader:
     free text, so it is treated as patient data."""
     source_sop_instance_uids: tuple[str, ...] = ()
     """The images this one says it was made from (Source Image Sequence)."""
+    origin: Origin = field(default_factory=Origin, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +235,16 @@ class KeptResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacedResult:
+    """An object of an earlier revision that a newer one, or a withdrawal, takes the place of."""
+
+    ref: InstanceRef
+    kind: ResultKind
+    number: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreOutcome:
     """What the archive answered for one object.
 
@@ -229,13 +256,3 @@ class StoreOutcome:
     status: int | None
     error_comment: str | None
     taken: bool = True
-@dataclass(frozen=True, slots=True)
-class ReplacedResult:
-    """An object of an earlier revision that a newer one, or a withdrawal, takes the place of."""
-
-    ref: InstanceRef
-    kind: ResultKind
-    number: int
-    revision: int
-
-

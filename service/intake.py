@@ -4,7 +4,7 @@ The listener answers success after :func:`accept` has returned, never before. Ac
 instance twice, also at once in two processes, is accepting it once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,9 @@ from dicom import failpoints
 from dicom.errors import DicomError, IntakeUnavailable
 from dicom.failpoints import Failpoint
 from dicom.values import Resend
-from service import audit, patients, studies
+from service import audit, lanes, patients, studies
 from service.db.tables import InstanceRow, ResultRow, StudyRow
+from service.lane_rules import LaneRules
 from service.studies import Arrival
 from service.values import AuditEvent, EventType, Reception
 
@@ -54,6 +55,7 @@ class IntakeRules:
     quiet_period: timedelta
     is_eligible: "Callable[[FilmHeader], bool]"
     classify: "Callable[[Path, Path], Resend]"
+    lanes: LaneRules = field(default_factory=LaneRules)
 
 
 def accept(
@@ -144,6 +146,7 @@ class _Intake:
         """Record a second instance under a known UID (design rule 5)."""
         current = next(row for row in versions if row.current)
         if any(row.sha256 == self.received.sha256 for row in versions):
+            self._hurried(current.study_instance_uid)
             return self._told(Reception.IDENTICAL, None)
         reception = self._reception_of(current)
         found = self._lock(current.study_instance_uid, self.received.ref.study_instance_uid)
@@ -158,7 +161,7 @@ class _Intake:
             if reception is Reception.QUARANTINED:
                 studies.hold(self.session, study, studies.PIXELS_DIFFER, self.now)
             elif reception is Reception.CORRECTED:
-                studies.corrected(self.session, study, self.now, self.rules.quiet_period)
+                studies.corrected(self.session, study, self.now, self._quiet(study))
             elif reception is Reception.NOT_READ:
                 self._arrived(study, row)
         return self._told(reception, row)
@@ -185,11 +188,25 @@ class _Intake:
         return found.first() is not None
 
     def _lock(self, *study_instance_uids: str) -> dict[str, StudyRow]:
-        return studies.locked(self.session, study_instance_uids, self.now, self.rules.quiet_period)
+        quiet = self.rules.quiet_period
+        found = studies.locked(self.session, study_instance_uids, self.now, quiet)
+        placement = self.rules.lanes.place(self.received, self.now)
+        for study in found.values():
+            lanes.place(self.session, study, placement, self.now)
+        return found
+
+    def _hurried(self, study_instance_uid: str) -> None:
+        """Let what came again word for word raise the lane all the same."""
+        placement = self.rules.lanes.place(self.received, self.now)
+        if lanes.is_raised(self.session, study_instance_uid, placement):
+            self._lock(study_instance_uid)
+
+    def _quiet(self, study: StudyRow) -> timedelta:
+        return self.rules.lanes.quiet_period(lanes.of(study), self.rules.quiet_period)
 
     def _arrived(self, study: StudyRow, row: InstanceRow) -> None:
         new = Arrival(row, self.received.header.source_sop_instance_uids)
-        studies.arrived(self.session, study, new, self.now, self.rules.quiet_period)
+        studies.arrived(self.session, study, new, self.now, self._quiet(study))
 
     def _add(self, reception: Reception, version: int) -> InstanceRow:
         received, header = self.received, self.received.header

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, tuple_, update
 
-from service import audit, consignments, lifecycle
+from service import audit, consignments, lanes, lifecycle, order
 from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
 from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
@@ -69,10 +69,12 @@ def open_for(
         queued_at=now,
         changed_at=now,
         replaces_job_id=replaces or _last_sent(session, study_instance_uid),
+        lane=int(lanes.of(study)),
+        overdue_at=lanes.overdue_at(study, now),
     )
     session.add(row)
     session.flush()
-    detail = {"revision": row.revision, "cause": row.cause}
+    detail = {"revision": row.revision, "cause": row.cause, **lanes.told(study)}
     audit.record(session, lifecycle.about(row, EventType.JOB_OPENED, SYSTEM, detail), now)
     return lifecycle.to_value(row)
 
@@ -99,18 +101,12 @@ def supersede(
 def claim(
     session: "Session", owner: str, limit: int, now: "datetime", lease: timedelta
 ) -> tuple[tuple[Job, Fence], ...]:
-    """Take up to ``limit`` queued jobs that are due, the longest waiting first.
+    """Take up to ``limit`` queued jobs that are due, in the order of :mod:`service.order`.
 
     A job that was in the network before, or whose worker fell silent, is taken alone: if it is
     the poison, nobody else dies with it. Rows that somebody else is taking are passed over.
     """
-    rows = session.scalars(
-        select(JobRow)
-        .where(JobRow.state == JobState.QUEUED, JobRow.next_attempt_at <= now)
-        .order_by(JobRow.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+    rows = order.lock_next(session, limit, now)
     if rows and _is_suspect(rows[0]):
         rows = rows[:1]
     else:

@@ -16,6 +16,7 @@ from service.values import (
     JobCause,
     JobFacts,
     JobState,
+    Lane,
 )
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def to_value(row: JobRow) -> Job:
         reason=row.reason,
         delivery_attempts=row.delivery_attempts,
         sent_at=row.sent_at,
+        lane=Lane(row.lane),
     )
 
 

@@ -1,7 +1,7 @@
 """What the hospital runs and remembers: studies, jobs, their legal moves, audit events."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicom.values import PacsNode, WebNode
@@ -48,6 +48,18 @@ class JobState(StrEnum):
     SHADOW = "SHADOW"
     SUPERSEDED = "SUPERSEDED"
     WITHDRAWN = "WITHDRAWN"
+
+
+class Lane(IntEnum):
+    """How urgent a study is; the lower number goes first."""
+
+    STAT = 0
+    URGENT = 1  # emergency department, intensive care
+    ROUTINE = 2
+    BACKFILL = 3  # old studies sent in bulk
+
+    def __str__(self) -> str:
+        return self.name.lower()
 
 
 class JobCause(StrEnum):
@@ -121,6 +133,7 @@ class Job:
     reason: str | None = None
     delivery_attempts: int = 0
     sent_at: "datetime | None" = None
+    lane: Lane = Lane.ROUTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +231,9 @@ class EventType(StrEnum):
     JOB_GIVEN_BACK = "job_given_back"
     LEASE_EXPIRED = "lease_expired"
     DRAFT_LATE = "draft_late"
+    DRAFT_LATE_ENDED = "draft_late_ended"
+    LANE_RAISED = "lane_raised"
+    REPLAY_COMPARED = "replay_compared"
     FILMS_CHOSEN = "films_chosen"
     FILM_REJECTED = "film_rejected"
     ANALYSED = "analysed"

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, make_url, pool, text
 
 from service.db import outbox_tables, withdrawal_tables  # noqa: F401 - known to Base by this
 from service.db.engine import Database, check_durable
-from service.db.tables import Base
+from service.db.tables import CLAIM_TURNS, Base
 from service.errors import DatabaseNotMigrated
 
 LOCK = 0x43_41_52_49_4E_41  # "CARINA": one upgrade at a time
@@ -83,6 +83,7 @@ def _grant(connection: Connection, role: str) -> None:
     for name in (*sorted(Base.metadata.tables), *READ_ONLY):
         connection.execute(text(f"REVOKE ALL ON {name} FROM {quoted}"))
         connection.execute(text(f"GRANT {_rights(name)} ON {name} TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON SEQUENCE {CLAIM_TURNS.name} TO {quoted}"))
 
 
 def _rights(table: str) -> str:

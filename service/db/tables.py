@@ -7,59 +7,41 @@ at the number of open rows, not of all rows.
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
-    MetaData,
-    Text,
+    Sequence,
+    SmallInteger,
     UniqueConstraint,
+    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from dicom.values import ResultKind
-from service.values import JobCause, JobState, Reception, StudyState
+from service.db.base import Base as Base  # noqa: PLC0414  (for those who look for it here)
+from service.db.base import one_of as one_of  # noqa: PLC0414
+from service.values import JobCause, JobState, Lane, Reception, StudyState
 
 DELIVERABLE = (JobState.ENCODED, JobState.SENDING, JobState.SENT)
+CLAIM_TURNS = Sequence("claim_turns", metadata=Base.metadata)
 UNSENT = (JobState.QUEUED, JobState.RUNNING, JobState.ENCODED)
 OPEN = (JobState.QUEUED, JobState.RUNNING, *DELIVERABLE)
 
 
-def one_of(column: str, words: type[StrEnum] | tuple[StrEnum, ...]) -> str:
-    """Return the SQL condition that a text column holds one of the words."""
-    return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
-
-
-class Base(DeclarativeBase):
-    """Root of all tables; constraint names are fixed so that migrations can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy's way)
-        datetime: DateTime(timezone=True),
-        str: Text,
-        dict[str, Any]: JSONB,
-    }
-
-
 class StudyRow(Base):
-    """One study. ``revision`` is the number of its newest job, 0 while there is none."""
+    """One study. ``revision`` is the number of its newest job, 0 while there is none.
+
+    ``lane`` is a :class:`service.values.Lane`, None until an instance has decided it;
+    ``lane_cap_s`` is what it may wait before it is overdue. ``late_since`` is set while the alarm
+    stands that its draft is late.
+    """
 
     __tablename__ = "studies"
 
@@ -73,6 +55,10 @@ class StudyRow(Base):
     held_code: Mapped[str | None]
     held_reason: Mapped[str | None]
     corrected_after_sending: Mapped[bool] = mapped_column(server_default=text("false"))
+    lane: Mapped[int | None] = mapped_column(SmallInteger)
+    lane_rule: Mapped[str | None]
+    lane_cap_s: Mapped[float | None]
+    late_since: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint(one_of("state", StudyState), name="state"),
@@ -88,6 +74,7 @@ class StudyRow(Base):
             postgresql_where=text(f"state = '{StudyState.HELD}'"),
         ),
         Index("ix_studies_last_received_at", "last_received_at"),
+        Index("ix_studies_late", "late_since", postgresql_where=text("late_since IS NOT NULL")),
     )
 
 
@@ -143,7 +130,8 @@ class JobRow(Base):
     ``attempt`` counts claims and is the fence. ``charged`` counts how often the job went into the
     network, ``lapses`` how often its worker fell silent: the poison rule looks at both. ``owner``
     and ``lease_until`` are set while a network works on it. Once ``consigned`` it has a row in
-    ``consignments`` for each destination, and its state follows theirs.
+    ``consignments`` for each destination, and its state follows theirs. ``lane`` and
+    ``overdue_at`` are what :mod:`service.order` goes by.
     """
 
     __tablename__ = "jobs"
@@ -174,6 +162,8 @@ class JobRow(Base):
     stage_seconds: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]
     consigned: Mapped[bool] = mapped_column(server_default=text("false"))
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default=text(str(int(Lane.ROUTINE))))
+    overdue_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
         UniqueConstraint("study_instance_uid", "revision"),
@@ -182,6 +172,17 @@ class JobRow(Base):
         Index(
             "ix_jobs_queued",
             "next_attempt_at",
+            postgresql_where=text(f"state = '{JobState.QUEUED}'"),
+        ),
+        Index(
+            "ix_jobs_lane",
+            "lane",
+            "next_attempt_at",
+            postgresql_where=text(f"state = '{JobState.QUEUED}'"),
+        ),
+        Index(
+            "ix_jobs_overdue",
+            "overdue_at",
             postgresql_where=text(f"state = '{JobState.QUEUED}'"),
         ),
         Index(

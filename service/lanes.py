@@ -1,0 +1,115 @@
+"""The lane of a study in the database: decided by its first instance, raised, never lowered."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, select, update
+
+from service import audit
+from service.db.tables import UNSENT, JobRow, StudyRow
+from service.errors import UnknownStudy
+from service.values import AuditEvent, EventType, Lane
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from service.lane_rules import Placement
+
+SYSTEM: Final = "carina"
+BY_HAND: Final = "by hand"
+CAP_OF_OLD: Final = timedelta(minutes=30)
+"""Of studies that were there before lanes were."""
+
+
+def of(study: StudyRow) -> Lane:
+    """Return the lane of a study; undecided is routine."""
+    return Lane.ROUTINE if study.lane is None else Lane(study.lane)
+
+
+def overdue_at(study: StudyRow, queued_at: "datetime") -> "datetime":
+    """Return when a job of this study, queued at a moment, has waited too long."""
+    cap = CAP_OF_OLD if study.lane_cap_s is None else timedelta(seconds=study.lane_cap_s)
+    return queued_at + cap
+
+
+def told(study: StudyRow) -> dict[str, str]:
+    """Return the lane and the rule behind it as details of an audit event."""
+    return {"lane": str(of(study)), "lane_rule": study.lane_rule or ""}
+
+
+def place(session: "Session", study: StudyRow, placement: "Placement", now: "datetime") -> None:
+    """Let an instance decide the lane of its locked study, or raise it."""
+    if study.lane is None:
+        _set(study, placement)
+    elif placement.lane < study.lane:
+        _raise(session, study, placement, now, SYSTEM)
+
+
+def is_raised(session: "Session", study_instance_uid: str, placement: "Placement") -> bool:
+    """Return whether a known study would go faster by this placement; nothing is locked."""
+    if placement.lane >= Lane.ROUTINE:
+        return False
+    lane = session.scalar(
+        select(StudyRow.lane).where(StudyRow.study_instance_uid == study_instance_uid)
+    )
+    return lane is not None and placement.lane < lane
+
+
+def hurry(
+    session: "Session",
+    study_instance_uid: str,
+    placement: "Placement",
+    user_id: str,
+    now: "datetime",
+) -> bool:
+    """Raise a study by hand; return whether that changed anything.
+
+    Raises
+    ------
+    UnknownStudy
+        If there is no such study.
+    """
+    study = session.get(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    if study is None:
+        raise UnknownStudy("no such study")
+    if placement.lane >= of(study):
+        return False
+    _raise(session, study, placement, now, user_id)
+    return True
+
+
+def _set(study: StudyRow, placement: "Placement") -> None:
+    study.lane = int(placement.lane)
+    study.lane_rule = placement.rule or None
+    study.lane_cap_s = placement.cap.total_seconds()
+
+
+def _raise(
+    session: "Session", study: StudyRow, placement: "Placement", now: "datetime", user_id: str
+) -> None:
+    before = of(study)
+    _set(study, placement)
+    session.flush()
+    session.execute(
+        update(JobRow)
+        .where(
+            JobRow.study_instance_uid == study.study_instance_uid,
+            JobRow.state.in_(UNSENT),
+        )
+        .values(
+            lane=int(placement.lane),
+            overdue_at=func.least(JobRow.overdue_at, JobRow.queued_at + placement.cap),
+        )
+        .execution_options(synchronize_session="fetch")
+    )
+    event = AuditEvent(
+        event_type=EventType.LANE_RAISED,
+        event_action_code="U",
+        event_outcome_indicator=0,
+        user_id=user_id,
+        study_instance_uid=study.study_instance_uid,
+        detail={"from": str(before), "to": str(placement.lane), "rule": placement.rule},
+    )
+    audit.record(session, event, now)
