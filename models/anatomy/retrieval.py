@@ -2,6 +2,10 @@
 
 A bundle may hold ``retrieval.npz``: per region the sign sets that occur in TRAINING data, each
 once, with the embedding of its words: 36 sub-databases; a region is only looked up in its own.
+
+The contrastive loss compares films of one batch, so that a likeness says how much oftener a set
+goes with this embedding than with any: the likeliest set is the one with the largest sum of
+likeness and log frequency in the training films.
 """
 
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "retrieval.npz"
+TEMPERATURE = 0.1  # of the contrastive loss: cosine / TEMPERATURE is a log ratio of chances
 REGIONS = tuple(AnatomicStructure)
 SIGNS = tuple(Sign)
 
@@ -39,14 +44,22 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubDatabases:
-    """``region`` (N,) number of it, ``signs`` (N, 20) bool, ``embedding`` (N, E) unit rows."""
+    """``region`` (N,) number of it, ``signs`` (N, 20) bool, ``embedding`` (N, E) unit rows.
+
+    ``frequency`` (N,) is the log of a set's share of the training films, within its region.
+    """
 
     region: "NDArray[np.int64]"
     signs: "NDArray[np.bool_]"
     embedding: "NDArray[np.float32]"
+    frequency: "NDArray[np.float32]"
 
-    def nearest(self, embedding: "NDArray[np.float32]") -> tuple[Retrieved, ...]:
+    def nearest(
+        self, embedding: "NDArray[np.float32]", *, likeness_alone: bool = False
+    ) -> tuple[Retrieved, ...]:
         """(36, E) of one film -> the best of each region's own sub-database, in regions' order.
+
+        With ``likeness_alone`` the paper's nearest neighbour, whatever is frequent.
 
         Raises
         ------
@@ -62,7 +75,8 @@ class SubDatabases:
             if not len(rows):
                 continue
             cosines = self.embedding[rows] @ embedding[number] / lengths[number]
-            best = int(np.argmax(cosines))
+            expected = 0.0 if likeness_alone else self.frequency[rows]
+            best = int(np.argmax(cosines / TEMPERATURE + expected))
             signs = tuple(
                 s for s, there in zip(SIGNS, self.signs[rows[best]], strict=True) if there
             )
@@ -73,7 +87,7 @@ class SubDatabases:
         """Write; embeddings as float16, rows in a fixed order."""
         np.savez(
             path, allow_pickle=False, region=self.region.astype(np.uint8), signs=self.signs,
-            embedding=self.embedding.astype(np.float16),
+            embedding=self.embedding.astype(np.float16), frequency=self.frequency,
         )  # fmt: skip
 
 
@@ -89,11 +103,17 @@ def load(path: Path) -> SubDatabases:
         with np.load(path, allow_pickle=False) as kept:
             region = kept["region"].astype(np.int64)
             signs, embedding = kept["signs"].astype(bool), kept["embedding"].astype(np.float32)
+            frequency = kept["frequency"].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
         raise WeightsMismatch("retrieval.npz cannot be read") from error
     count = len(region)
     fits = signs.shape == (count, len(SIGNS)) and embedding.ndim == 2  # noqa: PLR2004
-    if not fits or len(embedding) != count or (count and region.max() >= len(REGIONS)):
+    if (
+        not fits
+        or not len(embedding) == len(frequency) == count
+        or (count and region.max() >= len(REGIONS))
+    ):
         raise WeightsMismatch("retrieval.npz has arrays of wrong shape")
     lengths = np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-9)
-    return SubDatabases(region, signs, np.asarray(embedding / lengths, np.float32))
+    unit = np.asarray(embedding / lengths, np.float32)
+    return SubDatabases(region, signs, unit, frequency)

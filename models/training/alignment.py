@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.anatomy.heads import REGIONS, SIGNS
+from models.anatomy.retrieval import TEMPERATURE
 
-TEMPERATURE = 0.1
 TARGET_TEMPERATURE = 0.15
 
 

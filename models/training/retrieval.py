@@ -20,20 +20,24 @@ from models.training.export import settle
 LEAST = 2  # films in which a set must have been seen
 
 
-def known_sets(attributes: np.ndarray) -> list[np.ndarray]:
-    """(N, 36, S) of 0 and 1 -> per region its sets seen often enough, the healthy one first."""
+def known_sets(attributes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(N, 36, S) of 0 and 1 -> per region its sets seen often enough, and how many films have each.
+
+    The healthy set is there in any case, and first.
+    """
     found = []
     for region in range(len(REGIONS)):
         sets, counts = np.unique(attributes[:, region], axis=0, return_counts=True)
-        kept = sets[(counts >= LEAST) | (sets.sum(1) == 0)]
-        found.append(kept[np.argsort(kept.sum(1), kind="stable")])
+        enough = (counts >= LEAST) | (sets.sum(1) == 0)
+        order = np.argsort(sets[enough].sum(1), kind="stable")
+        found.append((sets[enough][order], counts[enough][order]))
     return found
 
 
 def build(tower: SignTower, attributes: np.ndarray) -> retrieval.SubDatabases:
     """Embed every known set of every region."""
-    regions, signs, embeddings = [], [], []
-    for number, sets in enumerate(known_sets(attributes)):
+    regions, signs, embeddings, frequencies = [], [], [], []
+    for number, (sets, counts) in enumerate(known_sets(attributes)):
         given = torch.zeros(len(sets), len(REGIONS), len(SIGNS))
         given[:, number] = torch.from_numpy(sets.astype(np.float32))
         with torch.no_grad():
@@ -41,9 +45,12 @@ def build(tower: SignTower, attributes: np.ndarray) -> retrieval.SubDatabases:
         regions += [number] * len(sets)
         signs.append(sets > 0)
         embeddings.append(embedded.numpy())
+        frequencies.append(np.log(counts / counts.sum()))
     return retrieval.SubDatabases(
-        np.asarray(regions), np.concatenate(signs), np.concatenate(embeddings).astype(np.float32)
-    )
+        np.asarray(regions), np.concatenate(signs),
+        np.concatenate(embeddings).astype(np.float32),
+        np.concatenate(frequencies).astype(np.float32),
+    )  # fmt: skip
 
 
 def main() -> None:

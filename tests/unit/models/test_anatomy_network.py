@@ -92,7 +92,8 @@ def batch_of(count: int) -> dict[str, torch.Tensor]:
         "signs_known": torch.zeros(count, 20), "attributes": torch.zeros(count, 36, 20),
         "masks": torch.zeros(count, 8, 112, 112), "masks_known": torch.zeros(count, 8),
         "scope": torch.zeros(count, dtype=torch.int64), "view": torch.full((count,), -1),
-        "quality": torch.zeros(count, 3),
+        "quality": torch.zeros(count, 3), "places": torch.zeros(count, 20, 56, 56),
+        "places_known": torch.zeros(count, 20),
     }  # fmt: skip
 
 

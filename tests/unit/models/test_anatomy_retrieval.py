@@ -23,7 +23,8 @@ def databases() -> retrieval.SubDatabases:
     embedding = np.concatenate(
         [np.tile([[1.0, 0, 0]], (36, 1)), np.tile([[0, 1.0, 0]], (36, 1)), [[0, 0, 1.0]]]
     ).astype(np.float32)
-    return retrieval.SubDatabases(region, signs, embedding)
+    frequency = np.zeros(len(region), np.float32)
+    return retrieval.SubDatabases(region, signs, embedding, frequency)
 
 
 def test_each_region_is_looked_up_in_its_own_sub_database(tmp_path: Path) -> None:
@@ -46,6 +47,17 @@ def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsMismatch, match="cannot be read"):
         retrieval.load(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", region=np.asarray([40]), signs=np.zeros((1, 20)),
-             embedding=np.zeros((1, 4)))  # fmt: skip
+             embedding=np.zeros((1, 4)), frequency=np.zeros(1))  # fmt: skip
     with pytest.raises(WeightsMismatch, match="wrong shape"):
         retrieval.load(tmp_path / "b.npz")
+
+
+def test_what_is_frequent_wins_where_likeness_leaves_it_open() -> None:
+    plain = databases()
+    healthy = np.log(np.where(plain.signs.any(1), 0.1, 0.9)).astype(np.float32)
+    known = retrieval.SubDatabases(plain.region, plain.signs, plain.embedding, healthy)
+    unsure = np.tile(np.asarray([[0.99, 1.0, 0.0]], np.float32), (36, 1))
+    sure = np.tile(np.asarray([[0.1, 1.0, 0.0]], np.float32), (36, 1))
+    assert not known.nearest(unsure)[0].signs
+    assert known.nearest(unsure, likeness_alone=True)[0].signs == (Sign.MASS,)
+    assert known.nearest(sure)[0].signs == (Sign.MASS,)

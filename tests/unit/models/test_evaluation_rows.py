@@ -141,7 +141,9 @@ def test_retrieval_counts_regions_whose_nearest_set_is_their_own() -> None:
     sets = np.zeros((72, len(SIGNS)), bool)
     sets[36:, SIGNS.index(Sign.MASS)] = True
     embedding = np.repeat(np.asarray([[1.0, 0.0], [0.0, 1.0]], np.float32), 36, axis=0)
-    known = retrieval.SubDatabases(np.tile(np.arange(36), 2), sets, embedding)
+    known = retrieval.SubDatabases(
+        np.tile(np.arange(36), 2), sets, embedding, np.zeros(72, np.float32)
+    )
     said = np.tile(np.asarray((1.0, 0.0), np.float32), (1, 36, 1))
     said[0, 0] = (0.0, 1.0)
     said[0, 1] = (0.0, 1.0)  # wrongly: this region shows nothing

@@ -13,9 +13,10 @@ def test_only_sets_seen_in_two_training_films_are_known_beside_the_healthy_one()
     attributes[0, 3, 2] = attributes[1, 3, 2] = 1
     attributes[2, 3, 4] = 1  # seen once
     sets = known_sets(attributes)
-    assert [len(s) for s in sets] == [2 if r == 3 else 1 for r in range(36)]
-    assert sets[3][0].sum() == 0
-    assert sets[3][1][2] == 1
+    assert [len(s) for s, _ in sets] == [2 if r == 3 else 1 for r in range(36)]
+    assert sets[3][0][0].sum() == 0
+    assert sets[3][0][1][2] == 1
+    assert list(sets[3][1]) == [2, 2]
 
 
 def test_what_was_embedded_is_found_again() -> None:
