@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup system torch test lint fmt unit integration e2e demo fuzz audit bench eye-report lock hooks wheel wheelhouse clean
+.PHONY: help setup system torch test lint fmt unit integration e2e demo fuzz audit bench soak million eye-report lock hooks wheel wheelhouse clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -12,6 +12,8 @@ STOP ?=
 ARGS ?=
 N ?= 100000
 SEED ?= 1
+FILMS ?= 300
+SENDERS ?= 10
 SHAPE ?= embedded
 # Of eye-report: what is measured, on projections and real films that are not in the repository.
 BUNDLE ?= models/shipped/anatomy-mini
@@ -66,6 +68,12 @@ audit: setup ## ask the advisory database about every locked requirement; says s
 
 bench: system setup ## measure latency, memory and ingest; writes docs/bench.md
 	@$(BIN)/python -m scripts.bench $(ARGS)
+
+soak: system setup ## FILMS small films (default 300) from SENDERS (10) through the whole system; can be taken up again
+	@$(BIN)/python -m scripts.soak --films $(FILMS) --senders $(SENDERS) $(ARGS)
+
+million: setup ## a million studies by SQL, and what the service's questions cost on top of them
+	@$(BIN)/python -m scripts.million $(ARGS)
 
 eye-report: torch ## measure the eye into build/eye-report; BASES=… REAL=… PART=test FROZEN=… INTO=1
 	@$(BIN)/python -m scripts.strangers --out build/strangers $(if $(wildcard $(BASES)/source),--source $(BASES)/source)

@@ -11,7 +11,7 @@ from dicom.associate import Timeouts
 from dicom.errors import AssociationFailed, CertificateUnusable
 from dicom.send import echo
 from dicom.values import WebNode
-from service import secure
+from service import housekeeping, secure
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -76,6 +76,19 @@ def disk(settings: "Settings") -> Check:
         return Check("disk", is_well=False, words=f"{settings.home}: {error.strerror}")
     enough = free >= settings.resume_mb
     return Check("disk", is_well=enough, words=f"{free} MB free, {settings.disk_reserve_mb} kept")
+
+
+def kept(settings: "Settings") -> Check:
+    """Tell what the last pass of housekeeping let go, and what it kept although it is old."""
+    done = housekeeping.read(settings.home)
+    if done is None:
+        return Check("kept", is_well=True, words="nothing was looked through yet")
+    if done.fault:
+        return Check("kept", is_well=False, words=f"letting go of old studies: {done.fault}")
+    freed = done.size_bytes // MEGABYTE
+    words = f"{done.studies} old studies went ({freed} MB), {done.leftovers} leftovers"
+    stay = "".join(f"; {count} stay: {why}" for why, count in sorted(done.kept.items()))
+    return Check("kept", is_well=True, words=words + stay)
 
 
 _IMPATIENT = {"socket_connect_timeout": PATIENCE_S, "socket_timeout": PATIENCE_S, "max_retries": 0}

@@ -99,6 +99,7 @@ class Source:
             self._asked("broker", checks.broker),
             self._asked("pacs", checks.pacs),
             checks.disk(settings),
+            checks.kept(settings),
         )
         seen = Overview() if fault else self._overview(now)
         faults = (

@@ -1,0 +1,1 @@
+"""A million studies by SQL, and what the service's questions cost on top of them."""

@@ -1,0 +1,227 @@
+"""What the questions of the service cost: time, and pages touched, which no load changes."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
+
+from scripts.million.fill import ROOT
+from service import consignments, jobs, story, verify
+from service.consignments import Outbox
+from service.db.engine import Database
+from service.overview import overview
+from service.settings import Settings
+from service.sweep import Sweep
+from service.values import JobState
+from tests import rows
+
+REPEATS = 40
+STATEMENTS_MAX = 12
+TABLES = (
+    "studies",
+    "instances",
+    "jobs",
+    "results",
+    "deliveries",
+    "consignments",
+    "audit_events",
+    "audit_seals",
+)
+LATE = timedelta(minutes=15)
+LEASE = timedelta(seconds=60)
+PAGES = text("SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One question at one size: milliseconds, and pages touched for one of it."""
+
+    name: str
+    median_ms: float
+    p90_ms: float
+    pages: float
+
+
+class SilentBell:
+    """Hears every ring and wakes nobody."""
+
+    def ring_analyse(self, _job_ids: object) -> bool:
+        """Take it."""
+        return True
+
+    def ring_deliver(self, _job_ids: object) -> bool:
+        """Take it."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One database and what is asked of it; ``now`` is the moment of the newest study."""
+
+    database: Database
+    home: Path
+    heads: Path
+    studies: int
+
+    def questions(self) -> dict[str, Callable[[int], object]]:
+        """Return what is measured, by name; the argument counts the repeats."""
+        settings = Settings(home=self.home)
+        sweep = Sweep(self.database, settings, SilentBell())  # type: ignore[arg-type]
+        sweep.run_once(_now())  # looks at the spool once, at its start
+        return {
+            "intake of one instance": self._intake,
+            "sweep round": lambda _: sweep.run_once(_now()),
+            "claim of a job": self._claim,
+            "claim of a delivery": self._claim_delivery,
+            "status": self._status,
+            "list of studies": self._list,
+            "show of one study": self._show,
+        }
+
+    def _intake(self, number: int) -> object:
+        study = f"{ROOT}.7.{self.studies}.{number}"
+        received = rows.an_instance(self.home / "spool", study=study)
+        return rows.accept(self.database, self.home / "spool", received, _now())
+
+    def _claim(self, _number: int) -> object:
+        now = _now() + timedelta(hours=1)  # everything queued is due
+        with self.database.begin() as session:
+            claimed = jobs.claim(session, "bench", 1, now, LEASE)
+            for _, fence in claimed:
+                jobs.move(session, fence, JobState.ENCODED, now)
+            return claimed
+
+    def _claim_delivery(self, _number: int) -> object:
+        with self.database.begin() as session:
+            outbox = Outbox(self.home / "results")
+            now = _now() + timedelta(hours=1)
+            return consignments.claim(session, "bench", now, LEASE, outbox)
+
+    def _status(self, _number: int) -> object:
+        with self.database.begin() as session:
+            return overview(session, _now(), LATE)
+
+    def _list(self, _number: int) -> object:
+        with self.database.begin() as session:
+            return story.studies(session, 25, _now())
+
+    def _show(self, number: int) -> object:
+        name = f"{ROOT}.{1 + (number * 7919) % self.studies}"
+        with self.database.begin() as session:
+            return story.story(session, name, _now())
+
+    def run(self, say: Callable[[str], None]) -> list[Cost]:
+        """Ask everything often enough; return what it cost."""
+        self._queue_some()
+        costs = []
+        for name, ask in self.questions().items():
+            for number in range(-3, 0):
+                ask(number % 7)  # warm; numbers that come again do no harm
+            before = self._pages()
+            taken = [_timed(ask, number) for number in range(100, 100 + REPEATS)]
+            pages = (self._pages() - before) / REPEATS
+            costs.append(Cost(name, statistics.median(taken), _p90(taken), round(pages, 1)))
+            say(f"{self.studies:>9,} studies: {name}: {costs[-1].median_ms:.1f} ms")
+        return costs
+
+    def verify(self, say: Callable[[str], None]) -> float:
+        """Verify the whole trail; return the seconds it took.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not intact.
+        """
+        started = time.perf_counter()
+        report = verify.verify(self.database, self.heads, _now())
+        if not report.is_intact:
+            raise RuntimeError(f"the trail is not intact: {report.faults[:3]}")
+        taken = time.perf_counter() - started
+        say(f"{self.studies:>9,} studies: {report.events} events verified in {taken:.1f} s")
+        return taken
+
+    def plans(self) -> dict[str, list[str]]:
+        """Return the plan of every statement of every question, one after the other."""
+        found: dict[str, list[str]] = {}
+        for name, ask in self.questions().items():
+            with _captured(self.database.engine) as statements:
+                ask(99)
+            found[name] = _explained(self.database.engine, statements)
+        return found
+
+    def _queue_some(self) -> None:
+        """Take in films and close their studies, so that there is something to claim."""
+        spool = self.home / "spool"
+        for number in range(REPEATS + 10):
+            study = f"{ROOT}.8.{self.studies}.{number}"
+            rows.a_queued_job(self.database, spool, study=study, now=_now())
+
+    def _pages(self) -> int:
+        with self.database.begin() as session:
+            session.execute(text("SELECT pg_stat_force_next_flush()"))
+        with self.database.begin() as session:
+            return int(session.execute(PAGES).scalar_one())
+
+
+def scanned(plans: dict[str, list[str]]) -> list[str]:
+    """Return where a whole table was read, which no question may do."""
+    return [
+        f"{name}: {line.strip()}"
+        for name, texts in plans.items()
+        for plan in texts
+        for line in plan.splitlines()
+        if "Seq Scan on" in line and any(f"Seq Scan on {table}" in line for table in TABLES)
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(tz=rows.NOW.tzinfo)
+
+
+def _timed(ask: Callable[[int], object], number: int) -> float:
+    started = time.perf_counter()
+    ask(number)
+    return (time.perf_counter() - started) * 1000
+
+
+def _p90(taken: Sequence[float]) -> float:
+    return sorted(taken)[int(len(taken) * 0.9)]
+
+
+@contextmanager
+def _captured(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    statements: list[tuple[str, Any]] = []
+
+    def note(*details: Any) -> None:  # noqa: ANN401  (SQLAlchemy's event)
+        statements.append((details[2], details[3]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def _explained(engine: Engine, statements: list[tuple[str, Any]]) -> list[str]:
+    """Explain each statement, on a transaction that is rolled back."""
+    plans = []
+    for statement, parameters in list(dict(statements).items()):
+        verb = statement.split(maxsplit=1)[0].upper()
+        if verb not in {"SELECT", "UPDATE", "DELETE", "WITH"} or "pg_" in statement:
+            continue
+        with engine.connect() as connection:
+            plan = _explain(connection, statement, parameters)
+            connection.rollback()
+        plans.append(f"{' '.join(statement.split())[:200]}\n{plan}")
+    return plans[:STATEMENTS_MAX]
+
+
+def _explain(connection: Connection, statement: str, parameters: Any) -> str:  # noqa: ANN401
+    found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters)
+    return "\n".join(str(line) for (line,) in found)
