@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    import numpy as np
+    from numpy.typing import NDArray
     from pydicom import Dataset
 
     from dicom.profile import DestinationProfile
@@ -22,13 +24,15 @@ class FilmDraft:
     """One film that was read, and what was made of it.
 
     ``source`` is the header of the film; its pixels are not needed. ``remarks`` come from the
-    choice of films ("view not stated in the header").
+    choice of films ("view not stated in the header"). ``overview`` is the film with its findings
+    drawn, ``(rows, columns, 3)``, where somebody has drawn it already.
     """
 
     source: "Dataset" = field(repr=False)
     transfer_syntax_uid: str
     analysis: "Analysis"
     remarks: tuple[str, ...] = ()
+    overview: "NDArray[np.uint8] | None" = field(default=None, repr=False)
 
     @property
     def sop_instance_uid(self) -> str:

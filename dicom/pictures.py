@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 CROP_SIZES_PX: Final = (512, 384, 256)
 """Longest side of a crop; the smaller ones are tried when the set would outgrow the film."""
 OVERVIEW_FACTOR: Final = 2
+OVERVIEW_PX: Final = CROP_SIZES_PX[0] * OVERVIEW_FACTOR
+"""Longest side of an overview, unless the set would outgrow the film."""
 NOTE_LEFT_OUT: Final = (
     "Pictures were left out: the result set would have been larger than the film."
 )
@@ -167,7 +169,10 @@ def _pixels(draft: "FilmDraft", picture: Picture, size_px: int) -> "NDArray[np.u
     """Return one picture, ``(rows, columns, 3)`` uint8; both kinds say what they are."""
     image = draft.analysis.image
     if picture.box is None:
-        return overlay(draft.analysis, size_px * OVERVIEW_FACTOR)
+        overview_px = size_px * OVERVIEW_FACTOR
+        if draft.overview is not None and overview_px == OVERVIEW_PX:
+            return draft.overview
+        return overlay(draft.analysis, overview_px)
     return stamped(_coloured(crop(image, picture.box, size_px)))
 
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from validators import dciodvfy
 
 from dicom import pictures
 from dicom.profile import DestinationProfile
-from dicom.values import ResultKind
+from dicom.values import ResultInstance, ResultKind
 from models.rationale.crops import crop
 from models.values import PixelBox
 
@@ -130,3 +131,25 @@ def test_smaller_crops_are_tried_before_pictures_are_left_out() -> None:
 def test_a_box_beyond_the_film_is_cut_at_its_edge() -> None:
     picture = crop(draft_of(SHEET).analysis.image, PixelBox(-5, -5, 20, 30))
     assert picture.shape == (30, 20)
+
+
+def test_an_overview_that_was_drawn_already_is_not_drawn_again() -> None:
+    drawn = np.full((64, 48, 3), 7, np.uint8)
+    booklet = pictures.build([replace(draft_of(SHEET), overview=drawn)], CONTEXT, ROOM)
+    assert np.array_equal(read(booklet.instances[0].content).pixel_array, drawn)
+
+
+def test_no_more_pictures_are_made_once_they_have_outgrown_their_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[tuple[object, ...]] = []
+    real = pictures._instance
+
+    def counted(*given: Any) -> ResultInstance:
+        made.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(pictures, "_instance", counted)
+    booklet = pictures.build([draft_of(SHEET)], CONTEXT, 100)
+    assert booklet.notes == (pictures.NOTE_LEFT_OUT,)
+    assert len(made) == len(pictures.CROP_SIZES_PX)
