@@ -15,10 +15,11 @@ compile() {
 
 # The development lock is solved first; the others keep its versions. `make lock ARGS=--upgrade`
 # takes the newest of everything.
-compile dev.txt --extra embedded --extra cpu --extra dev pyproject.toml "$@"
+compile dev.txt --extra embedded --extra cpu --extra traces --extra dev pyproject.toml "$@"
 compile service.txt --constraints requirements/dev.txt pyproject.toml "$@"
 compile worker-cpu.txt --extra cpu --constraints requirements/dev.txt pyproject.toml "$@"
 compile worker-gpu.txt --extra gpu --constraints requirements/dev.txt \
     --constraints requirements/torch.in pyproject.toml "$@"
 compile embedded.txt --extra embedded --extra cpu --constraints requirements/dev.txt pyproject.toml "$@"
+compile traces.txt --extra traces --constraints requirements/dev.txt pyproject.toml "$@"
 compile build.txt --constraints requirements/dev.txt requirements/build.in "$@"

@@ -4,7 +4,7 @@ import sys
 
 import structlog
 
-from service import logs, ready
+from service import logs, ready, tracing
 from service.settings import Settings, load
 
 log = structlog.get_logger(__name__)
@@ -70,3 +70,4 @@ def _begin(process: str) -> Settings:
     logs.configure(settings, process)
     log.info("process_started")
     return settings
+    tracing.configure(settings, process)

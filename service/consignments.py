@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import ColumnElement, func, select, true, tuple_, update
 
-from service import audit, lifecycle, settling
+from service import audit, lifecycle, settling, stretches, tracing
 from service.db import queries
 from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import DELIVERABLE, JobRow
@@ -31,6 +31,7 @@ EXPIRED_AT_ONCE: Final = 500
 REACHABLE: Final = frozenset(
     {JobState.SENDING, JobState.SENT, JobState.DELIVERED, JobState.FAILED, JobState.SHADOW}
 )
+ENDS_A_STRETCH: Final = frozenset({JobState.SENT, JobState.DELIVERED, JobState.FAILED})
 DEFAULT: Final = "pacs"
 STRAYS: Final = ""
 
@@ -129,6 +130,8 @@ def move(
     if to not in lifecycle.STAYS_OWNED:
         lifecycle.release(row)
     session.flush()
+    if to in ENDS_A_STRETCH:
+        tracing.tell_after_commit(session, *stretches.of_consignment(job, row, now))
     settling.settle(session, job, row, now, (fence.owner, left))
     return _value(job, row)
 
@@ -139,6 +142,8 @@ def retry_later(session: "Session", fence: Fence, now: "datetime", delay: "timed
     lifecycle.release(row)
     row.next_attempt_at = now + delay
     session.flush()
+    if row.state != JobState.SENT:
+        tracing.tell_after_commit(session, *stretches.of_consignment(job, row, now))
     settling.schedule(job, _of(session, job.job_id))
     session.flush()
     return _value(job, row)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, tuple_, update
 
-from service import audit, consignments, lanes, lifecycle, order
+from service import audit, consignments, lanes, lifecycle, order, stretches, tracing
 from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
 from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
@@ -74,6 +74,7 @@ def open_for(
     )
     session.add(row)
     session.flush()
+    tracing.tell_after_commit(session, stretches.of_opening(study, row, now))
     detail = {"revision": row.revision, "cause": row.cause, **lanes.told(study)}
     audit.record(session, lifecycle.about(row, EventType.JOB_OPENED, SYSTEM, detail), now)
     return lifecycle.to_value(row)

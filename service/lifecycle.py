@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from service import audit
+from service import audit, stretches, tracing
 from service.db.tables import JobRow
 from service.errors import FenceLost, IllegalTransition
 from service.values import (
@@ -125,6 +125,7 @@ def put(
         row.next_attempt_at = now
     _leave(row, facts)
     session.flush()
+    tracing.tell_after_commit(session, *stretches.of_move(row, old, now, facts))
     detail = {
         "from": old.value,
         "to": to.value,

@@ -16,7 +16,17 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicom import gate, receive
-from service import audit, commitments, intake, logs, reading, ready, secure
+from service import (
+    audit,
+    commitments,
+    intake,
+    logs,
+    reading,
+    ready,
+    secure,
+    stretches,
+    tracing,
+)
 from service.db import migrate
 from service.db.engine import Database, check_durable
 from service.errors import StartFailed
@@ -128,6 +138,7 @@ def configuration(settings: "Settings") -> receive.ListenerConfig:
 
 def _accept(database: Database, rules: "IntakeRules", received: "ReceivedInstance") -> None:
     reception = intake.accept(database, received, rules, receive.utc_now())
+    tracing.tell(stretches.of_reception(received, reception, receive.utc_now()))
     log.info(
         "instance_received",
         study_instance_uid=received.ref.study_instance_uid,
@@ -205,6 +216,7 @@ def _end(children: "list[SpawnProcess]") -> None:
 
 def _serve_as_child(settings: "Settings") -> None:
     logs.configure(settings, "listen")
+    tracing.configure(settings, "listen")
     stop = stop_on_signals()
     _stop_with(os.getppid(), stop)
     serve(settings, stop)

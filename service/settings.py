@@ -115,6 +115,9 @@ class Settings(SecuritySettings, RetentionSettings):
         "INFO", description="From which level on events are logged"
     )
 
+    otlp_endpoint: str = Field(
+        "", description="Collector of traces (OTLP over HTTP), http://host:4318; empty: none"
+    )
     @field_validator("callers", mode="before")
     @classmethod
     def _callers(cls, value: object) -> object:

@@ -13,7 +13,7 @@ import typer
 from dicom.errors import DicomError
 from models import bundles
 from models.errors import BundleError, ModelError
-from service import logs, terminal
+from service import logs, terminal, tracing
 from service.settings import load
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _serve(process: str, queue: str) -> None:
 
     settings = load()
     logs.configure(settings, process)
+    tracing.configure(settings, process)
     sys.exit(app.run(settings, process, queue))
 
 
