@@ -61,6 +61,10 @@ class IntakeUnavailable(DicomError):
     """The instance cannot be recorded now; the sender keeps it and tries again."""
 
 
+class SpooledFileDamaged(DicomError):
+    """A file of the spool is no longer the bytes that were received."""
+
+
 class EncodingFailed(DicomError):
     """A result object could not be built."""
 

@@ -80,6 +80,9 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     dicom_errors.PixelDataMismatch: _skip("the pixel data does not match its description"),
     dicom_errors.SpoolUnavailable: _retry("the spool cannot be used: disk full or failing"),
     dicom_errors.IntakeUnavailable: _retry("the instance could not be recorded"),
+    dicom_errors.SpooledFileDamaged: _fail(
+        "a received file has changed on disk: send the study again, then replay it"
+    ),
     dicom_errors.EncodingFailed: _fail("a result object could not be built"),
     dicom_errors.CertificateUnusable: _retry("a file of TLS cannot be used: see carina check"),
     dicom_errors.DeletionRefused: _fail("the archive does not delete"),

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
-from dicom import choose, failpoints, header, pixels, quiet
-from dicom.errors import UndecodableInstance, UnsupportedPixelData
+from dicom import choose, failpoints, header, pixels, quiet, spool
+from dicom.errors import SpooledFileDamaged, UndecodableInstance, UnsupportedPixelData
 from dicom.failpoints import Failpoint
 from dicom.values import Rejected
 from workers import failures
@@ -52,11 +52,17 @@ def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Pick
 
     An instance that cannot be decoded is rejected with its reason; it never costs another film
     its reading. A file that cannot be opened at all is an ``OSError``: that may pass.
+
+    Raises
+    ------
+    SpooledFileDamaged
+        If a file is not what was received: nothing is read from a study whose films may be wrong.
     """
     failpoints.reach(Failpoint.CLAIMED)
     headers: list[FilmHeader] = []
     rejected: list[Rejected] = []
     for instance in instances:
+        _check(instance)
         try:
             headers.append(header.read(instance.path).film)
         except UndecodableInstance as error:
@@ -73,6 +79,15 @@ def pick(instances: "Sequence[SourceInstance]", policy: "ReadingPolicy") -> Pick
             rejected.append(_rejected(uid, error))
     failpoints.reach(Failpoint.PIXELS_READ)
     return Picked(tuple(films), tuple(rejected))
+
+
+def _check(instance: "SourceInstance") -> None:
+    try:
+        found = spool.digest(instance.path)
+    except UndecodableInstance:
+        found = ""
+    if found != instance.sha256:
+        raise SpooledFileDamaged(f"instance {instance.ref.sop_instance_uid}")
 
 
 def _decode(instance: "SourceInstance", chosen: "Chosen") -> Film:

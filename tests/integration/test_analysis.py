@@ -165,8 +165,20 @@ def test_a_file_that_is_garbage_never_harms_the_others_of_its_batch(ward: Ward) 
             path.write_bytes(b"garbage" * 100)
     ward.analyse()
     states = {job.study_instance_uid: ward.state(job) for job in (first, second)}
-    assert states[str(bad.StudyInstanceUID)] is JobState.SKIPPED
+    assert states[str(bad.StudyInstanceUID)] is JobState.FAILED
     assert states[str(good.StudyInstanceUID)] is JobState.ENCODED
+
+
+def test_a_film_that_has_rotted_in_the_spool_is_not_read(ward: Ward) -> None:
+    job = ward.queue(a_film("one"))
+    (path,) = (ward.home / "spool").rglob("*.dcm")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x01  # one bit of one pixel: nothing a decoder would notice
+    path.write_bytes(content)
+    ward.analyse()
+    row = ward.job(job)
+    assert (row.state, row.reason_code) == (JobState.FAILED, "SpooledFileDamaged")
+    assert "send the study again" in str(row.reason)
 
 
 def test_a_file_that_cannot_be_opened_is_tried_again_and_then_fails(ward: Ward) -> None:
