@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from dicom import spool
 from service import retention
+from service.db import partitions
 from service.db.tables import JobRow, ResultRow
 from service.files import private_folder, write_private
-from service.retention import Gone, Place
+from service.retention import Gone, Place, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ NOT_FINISHED = timedelta(minutes=10)
 
 MEGABYTE = 1_000_000
 FILE = "housekeeping.json"
+HELD_ON = "another table holds on to it"
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +105,8 @@ class Housekeeper:
         return self.last
 
     def _begin(self, now: datetime) -> None:
+        with self._database.begin() as session:
+            partitions.make_ahead(session)
         self._pass = Pass(now.isoformat())
         self._place = None
         self._kept.clear()
@@ -140,14 +145,20 @@ class Housekeeper:
         with self._database.begin() as session:
             found = retention.candidates(session, self._rules, now, self._place, STUDIES_AT_ONCE)
         for place in found:
-            with self._database.begin() as session:
-                went = retention.let_go(session, place.study_instance_uid, self._rules, now)
+            went = self._let_go(place, self._rules, now)
             if isinstance(went, Gone):
                 self._add(went)
             else:
                 self._kept[went] += 1
             self._place = place
         return len(found) == STUDIES_AT_ONCE
+
+    def _let_go(self, place: Place, rules: Rules, now: datetime) -> Gone | str:
+        try:
+            with self._database.begin() as session:
+                return retention.let_go(session, place.study_instance_uid, rules, now)
+        except IntegrityError:
+            return HELD_ON  # a table of a newer version: its rows are not ours to judge
 
     def _leftovers(self, now: datetime) -> bool:
         """Remove folders of results that no row speaks of; False when all were looked at."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 
 from service import chain, heads
+from service.db import partitions
 from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow
 
 if TYPE_CHECKING:
@@ -173,12 +174,14 @@ def _unsealed_faults(session: "Session", now: "datetime") -> "Iterator[AuditFaul
 
 
 def _trigger_faults(session: "Session") -> "Iterator[AuditFault]":
+    divided = (f"{one.name}_append_only" for one in partitions.all_of(session))
+    names = [*TRIGGERS, *divided]
     enabled = set(
         session.scalars(
             text("SELECT tgname FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled = 'O'"),
-            {"names": list(TRIGGERS)},
+            {"names": names},
         )
     )
-    for name in TRIGGERS:
+    for name in names:
         if name not in enabled:
             yield AuditFault("TRIGGER_OFF", f"the trigger {name} is switched off or gone")

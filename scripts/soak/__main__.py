@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ DRAIN_S = 1800.0
 def main() -> int:
     """Run the soak; 1 when anything was lost, came twice, or the system did not keep up."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; it can be taken up again"))
     folder: Path = arguments.folder
     if arguments.fresh:
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
-from service.db import outbox_tables, withdrawal_tables  # noqa: F401 - known to Base by this
+from service.db import (  # noqa: F401 - some are only made known to Base by this
+    outbox_tables,
+    partitions,
+    withdrawal_tables,
+)
 from service.db.engine import Database, check_durable
 from service.db.tables import CLAIM_TURNS, Base
 from service.errors import DatabaseNotMigrated
@@ -83,6 +87,9 @@ def _grant(connection: Connection, role: str) -> None:
     for name in (*sorted(Base.metadata.tables), *READ_ONLY):
         connection.execute(text(f"REVOKE ALL ON {name} FROM {quoted}"))
         connection.execute(text(f"GRANT {_rights(name)} ON {name} TO {quoted}"))
+    for partition in partitions.all_of(connection):  # reached by way of the whole trail only
+        connection.execute(text(f"REVOKE ALL ON {partition.name} FROM {quoted}"))
+    connection.execute(text(f"GRANT EXECUTE ON FUNCTION carina_make_partitions() TO {quoted}"))
     connection.execute(text(f"GRANT USAGE ON SEQUENCE {CLAIM_TURNS.name} TO {quoted}"))
 
 

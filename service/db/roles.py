@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from service.db import partitions
 from service.db.migrate import INSERT_ONLY
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def current(session: "Session") -> Role:
     row = session.execute(
         text("SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user")
     ).one()
-    tables = tuple(_rights(session, table) for table in INSERT_ONLY)
+    names = (*INSERT_ONLY, *(partition.name for partition in partitions.all_of(session)))
+    tables = tuple(_rights(session, table) for table in names)
     return Role(row.rolname, row.rolsuper, row.rolcreaterole, tables)
 
 

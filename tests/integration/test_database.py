@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def test_conditions_of_indexes_and_columns_are_those_in_code_too(
             Base.metadata.create_all(database.engine)
         with database.begin() as session:
             rows = set(session.scalars(CATALOGUE))
-        catalogues.append({row for row in rows if "alembic_version" not in row})
+        # The parent of the partitions speaks for them.
+        other = re.compile(r"alembic_version|_000\d{12}")
+        catalogues.append({row for row in rows if not other.search(row)})
         database.dispose()
     postgres.drop_database(by_code.name)
     assert len(catalogues[0]) > 100
