@@ -1,0 +1,36 @@
+"""How each kind of fault is brought about, and taken away again."""
+
+from scripts.faults.breaker import Breaker
+from scripts.faults.breaking_processes import (
+    BreakingServer,
+    Failing,
+    Freezing,
+    Killing,
+    MovingClock,
+)
+from scripts.faults.breaking_world import (
+    BreakingArchive,
+    BreakingSpool,
+    CuttingSender,
+    PlantingFilm,
+    Ringing,
+    SecondWriter,
+)
+
+BREAKERS: dict[str, type[Breaker]] = {
+    "none": Breaker,
+    "failpoint": Failing,
+    "kill": Killing,
+    "postgres": BreakingServer,
+    "broker": BreakingServer,
+    "archive": BreakingArchive,
+    "refusal": BreakingArchive,
+    "permanent": BreakingArchive,
+    "sender": CuttingSender,
+    "spool": BreakingSpool,
+    "clock": MovingClock,
+    "frozen": Freezing,
+    "message": Ringing,
+    "writer": SecondWriter,
+    "film": PlantingFilm,
+}

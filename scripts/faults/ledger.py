@@ -1,0 +1,101 @@
+"""What every episode of every run found, one JSON line each; totals add up over the runs."""
+
+import json
+import os
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dicom.failpoints import Failpoint
+from scripts.faults.catalogue import as_markdown, deck
+
+FILE = "ledger.jsonl"
+
+
+def append(folder: Path, line: Mapping[str, object]) -> None:
+    """Add one line; several campaigns may write at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(descriptor, (json.dumps(line, sort_keys=True) + "\n").encode())
+    os.close(descriptor)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return every line so far."""
+    path = folder / FILE
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def report(folder: Path) -> str:
+    """Write ``report.md`` from everything in the ledger; return its text."""
+    lines = [one for one in read(folder) if not one.get("control")]
+    controls = [one for one in read(folder) if one.get("control")]
+    text = "\n".join([*_summary(lines), *_faults(lines), *_failpoints(lines), *_failed(lines)])
+    text += "\n".join(["", *_controls(controls)]) + "\n## The table\n\n" + as_markdown()
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def _summary(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    studies = sum(line["studies"] for line in lines)
+    films = sum(line["films"] for line in lines)
+    failed = sum(bool(line["violations"]) for line in lines)
+    seeds = sorted({str(line["seed"]) for line in lines})
+    return [
+        "# Fault campaign",
+        "",
+        f"{len(lines)} episodes, {studies} studies, {films} films; seeds {', '.join(seeds)}.",
+        f"Episodes in which something did not hold: {failed}.",
+        "",
+    ]
+
+
+def _faults(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    by_fault: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for line in lines:
+        by_fault[line["fault"]].append(line)
+    rows = [
+        "| Fault | Episodes | Met | Held | Recovery, median (s) | longest (s) |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for card in deck():
+        those = by_fault.get(card.name, [])
+        if not those:
+            continue
+        times = [one["recovery_s"] for one in those if one["recovery_s"] is not None]
+        median, most = (statistics.median(times), max(times)) if times else (0.0, 0.0)
+        held = sum(not one["violations"] for one in those)
+        met = sum(one["hit"] is not False for one in those)
+        rows.append(f"| {card.name} | {len(those)} | {met} | {held} | {median:.1f} | {most:.1f} |")
+    return [*rows, ""]
+
+
+def _failpoints(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    hits = {
+        point: sum(line["fault"] == f"failpoint:{point}" and line["hit"] is True for line in lines)
+        for point in Failpoint
+    }
+    rare = [f"{point} ({count})" for point, count in hits.items() if count < 10]  # noqa: PLR2004
+    words = f"fewer than ten times: {', '.join(rare)}" if rare else "each ten times at least"
+    return [f"Failpoints were hit {words}.", ""]
+
+
+def _failed(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = [line for line in lines if line["violations"]]
+    if not found:
+        return []
+    return ["## What did not hold", ""] + [
+        f"- seed {line['seed']}, episode {line['number']}, {line['fault']}:"
+        f" {'; '.join(line['violations'])}"
+        for line in found
+    ]
+
+
+def _controls(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not lines:
+        return []
+    return ["## Negative controls", ""] + [
+        f"- {line['control']}: {line['words']}" for line in lines
+    ]
