@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
     "release": Entry("service.commands_studies:release", "Let a held study go on"),
+    "withdraw": Entry("service.commands_withdraw:withdraw", "Take back the drafts of a study"),
     "purge": Entry("service.commands_purge:purge", "Let go of what is old and proven everywhere"),
     "destinations list": Entry(
         "service.commands_destinations:list_all", "Where drafts go, what waits, what is proven"
@@ -79,6 +80,7 @@ COMMANDS: dict[str, Entry] = {
     "sweep": Entry("service.commands_run:sweep", "Process: closes studies, rings again, seals"),
     "web": Entry("service.commands_run:web", "Process: health and metrics over HTTP"),
     "db upgrade": Entry("service.commands_run:db_upgrade", "Bring the tables to this version"),
+    "hl7": Entry("service.commands_run:hl7", "Process: takes HL7 messages about patients"),
     "db roles": Entry("service.commands_check:db_roles", "Could the service change the trail?"),
 }
 

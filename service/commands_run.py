@@ -42,6 +42,25 @@ def sweep() -> None:
     log.info("process_ended")
 
 
+def hl7() -> None:
+    """Listen for HL7 v2 messages about patients until SIGTERM."""
+    from service.adt import server  # noqa: PLC0415
+    from service.db import migrate  # noqa: PLC0415
+    from service.db.engine import Database, check_durable  # noqa: PLC0415
+    from service.listener import stop_on_signals  # noqa: PLC0415
+    from service.pulse import Pulse  # noqa: PLC0415
+
+    settings = _begin("hl7")
+    stop = stop_on_signals()
+    database = Database(settings.database_url.get_secret_value(), application_name="carina-hl7")
+    check_durable(database)
+    migrate.check(database)
+    with Pulse(settings, "hl7"):
+        server.run(settings, database, stop)
+    database.dispose()
+    log.info("process_ended")
+
+
 def web() -> None:
     """Serve health, counts and metrics on the loopback until SIGTERM."""
     from service import web as serving  # noqa: PLC0415

@@ -13,6 +13,7 @@
     ├── NothingToDeliver      redeliver was asked for a job without kept results
     ├── CorrectionRefused     a correction of a patient contradicts what holds already
     ├── UnknownCorrection     no such correction of a patient
+    ├── MessageRefused        a message about patients is answered with an error
     ├── NothingToWithdraw     withdraw was asked for a study without a draft
     ├── DatabaseNotDurable    Postgres runs without fsync: refuse to start
     ├── DatabaseNotMigrated   the schema is not at this version's head
@@ -83,6 +84,18 @@ class CorrectionRefused(ServiceError):
 
 class UnknownCorrection(ServiceError):
     """No such correction of a patient."""
+
+
+class MessageRefused(ServiceError):
+    """A message about patients is answered with an error: ``answer`` is AE or AR.
+
+    The reason goes to the sender and into the audit trail; it holds no patient data.
+    """
+
+    def __init__(self, answer: str, reason: str) -> None:
+        super().__init__(reason)
+        self.answer = answer
+        self.reason = reason
 
 
 class DatabaseNotDurable(ServiceError):

@@ -14,9 +14,14 @@ def write_private(path: Path, text: str) -> None:
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    write_private_bytes(path, text.encode())
+
+
+def write_private_bytes(path: Path, content: bytes) -> None:
+    """Write bytes as :func:`write_private` writes text."""
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, OWNER_ONLY)
-        file.write(text)
+        file.write(content)
         file.flush()
         os.fsync(descriptor)
     scratch.replace(path)

@@ -17,7 +17,7 @@ from dicom import failpoints
 from dicom.errors import DicomError, IntakeUnavailable
 from dicom.failpoints import Failpoint
 from dicom.values import Resend
-from service import audit, lanes, patients, studies
+from service import audit, corrections, lanes, patients, studies
 from service.db.tables import InstanceRow, ResultRow, StudyRow
 from service.lane_rules import LaneRules
 from service.studies import Arrival
@@ -49,6 +49,8 @@ class IntakeRules:
 
     ``is_eligible``: does nothing in the header speak against reading this film?
     ``classify``: how does a second file relate to the first under the same UID?
+    ``corrections`` is their folder: a film that comes under a number that gave way to another is
+    of the other patient.
     """
 
     spool_root: Path
@@ -56,6 +58,7 @@ class IntakeRules:
     is_eligible: "Callable[[FilmHeader], bool]"
     classify: "Callable[[Path, Path], Resend]"
     lanes: LaneRules = field(default_factory=LaneRules)
+    corrections: Path | None = None
 
 
 def accept(
@@ -120,7 +123,9 @@ class _Intake:
         """Take one lock per SOP Instance UID, so that equal instances take turns."""
         uid = self.received.ref.sop_instance_uid
         key = func.hashtextextended(uid, 0)
-        self.session.execute(select(func.pg_advisory_xact_lock(key)))
+        # The second lock is shared by all intakes: a correction of a patient waits for them.
+        turn = func.pg_advisory_xact_lock_shared(corrections.TURN)
+        self.session.execute(select(func.pg_advisory_xact_lock(key), turn))
         if not self.received.spool_path.exists():
             # An old study was let go, this file with it, just before this had the lock.
             raise IntakeUnavailable("the file was let go with an old study: send it again")
@@ -210,7 +215,10 @@ class _Intake:
 
     def _add(self, reception: Reception, version: int) -> InstanceRow:
         received, header = self.received, self.received.header
-        keys = patients.keys(received.patient, received.ref.study_instance_uid)
+        patient = received.patient
+        if self.rules.corrections is not None:
+            patient = corrections.as_known(self.session, patient, self.rules.corrections)
+        keys = patients.keys(patient, received.ref.study_instance_uid)
         row = InstanceRow(
             sop_instance_uid=received.ref.sop_instance_uid,
             version=version,

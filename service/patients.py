@@ -1,7 +1,7 @@
 """Tell one patient from two inside one study, without keeping who they are."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dicom.values import PatientIdentity
+    from service.corrected import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,23 @@ def keys(patient: "PatientIdentity", study_instance_uid: str) -> PatientKeys:
         issuer_key=_key(study_instance_uid, patient.issuer_of_patient_id.strip()),
         name_key=_key(study_instance_uid, " ".join(name.split())),
     )
+
+
+def renamed(patient: "PatientIdentity", known: "Identity") -> "PatientIdentity":
+    """Return the patient of a header under the identity that holds now.
+
+    Silence keeps what the header says; an issuer is named only where the header names one.
+    """
+    had_issuer = bool(patient.issuer_of_patient_id.strip())
+    issuer = known.number.issuer if had_issuer and known.number.issuer else None
+    told = {
+        "patient_id": known.number.patient_id,
+        "issuer_of_patient_id": issuer,
+        "patient_name": known.name,
+        "patient_birth_date": known.birth_date,
+        "patient_sex": known.sex,
+    }
+    return replace(patient, **{name: text for name, text in told.items() if text is not None})
 
 
 def are_one(found: "Iterable[PatientKeys]") -> bool:

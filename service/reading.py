@@ -29,6 +29,7 @@ def intake_rules(settings: "Settings") -> IntakeRules:
         quiet_period=settings.quiet_period,
         is_eligible=partial(_is_eligible, policy(settings)),
         classify=resend.classify,
+        corrections=settings.corrections.absolute(),
     )
 
 

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from dicom.values import Caller, PacsNode, ResultKind
 from service.addresses import AE_TITLE_MAX, parse_caller, parse_destination, parse_node
 from service.errors import SettingsInvalid
+from service.settings_patients import PatientSettings
 from service.settings_retention import RetentionSettings
 from service.settings_security import SecretFiles, SecuritySettings, faults_of_access
 from service.values import Destination, Proof
@@ -32,7 +33,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 CommaList = Annotated[tuple[Any, ...], NoDecode]
 
 
-class Settings(SecuritySettings, RetentionSettings):
+class Settings(SecuritySettings, RetentionSettings, PatientSettings):
     """The settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="CARINA_", extra="ignore", frozen=True)
@@ -188,6 +189,11 @@ class Settings(SecuritySettings, RetentionSettings):
     def kept_results(self) -> Path:
         """Where encoded results are kept."""
         return self.home / "results"
+
+    @property
+    def corrections(self) -> Path:
+        """Where messages about patients and the identities they brought are kept."""
+        return self.home / "corrections"
 
     @property
     def audit_heads(self) -> Path:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom import failpoints, spool
 from dicom.errors import DicomError
 from dicom.failpoints import Failpoint
-from service import alarm, jobs, reconcile, studies
+from service import alarm, correcting, jobs, reconcile, studies
+from service.correcting import Places
 from service.db import locks, queries
 from service.db.tables import DELIVERABLE
 from service.dispatch import Bell
@@ -48,6 +49,8 @@ class Sweep:
         self._sealer = Sealer(database, settings.audit_heads)
         self._analyse = Ringer(bell.ring_analyse, (JobState.QUEUED,))
         self._deliver = Ringer(bell.ring_deliver, DELIVERABLE)
+        self._retire = RetirementRinger(bell.ring_deliver)
+        self._places = Places(settings.corrections, settings.spool)
         self._housekeeper = Housekeeper(database, settings)
         self._next_housekeeping: datetime | None = None
         self._next_alarm: datetime | None = None
@@ -82,6 +85,7 @@ class Sweep:
         self._keep_house(now)
         with self._database.begin() as session:
             jobs.expire(session, now, self._settings.max_attempts)
+        correcting.apply_pending(self._database, self._places, now)
         opened = self._close(now)
         with self._database.begin() as session:
             analyse = self._analyse.due(session, now, opened)

@@ -21,7 +21,7 @@ from service import audit, jobs, sources
 from service import reading as site
 from service.errors import FenceLost
 from service.values import JobFacts, JobState
-from workers import backoff, drafting, encoding, failures, films, looking
+from workers import backoff, drafting, encoding, failures, films, identities, looking
 from workers.failures import Remedy, Treatment
 from workers.heartbeat import Heartbeat, beating
 from workers.trail import Trail
@@ -193,7 +193,8 @@ class Batch:
             profile = self._book.of(node, settings.destination_profile, context.requestor, now)
         with self._database() as session:
             replaced = sources.replaced_by(session, job)
-        order = encoding.Order(job, drafted.drafts, rejected, profile, replaced)
+            drafts = identities.as_known(session, drafted.drafts, settings)
+        order = encoding.Order(job, drafts, rejected, profile, replaced)
         encoded = encoding.encode(order, context)
         reading.seconds |= encoded.seconds
         facts = JobFacts(

@@ -1,0 +1,52 @@
+"""The settings of corrected patients: who may tell, and what is asked before sending."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from service.settings_security import is_loopback
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+class PatientSettings(BaseSettings):
+    """HL7 v2 messages about patients; :class:`service.settings.Settings` has the rest."""
+
+    hl7_host: str = Field("127.0.0.1", description="Address the HL7 listener binds")
+    hl7_port: int = Field(
+        0, ge=0, lt=2**16, description="Port for HL7 v2 ADT by MLLP; 0: no such listener"
+    )
+    hl7_callers: Annotated[tuple[str, ...], NoDecode] = Field(
+        LOOPBACK, description="Addresses that may send HL7 messages, comma separated"
+    )
+    hl7_message_kb: int = Field(1000, ge=1, description="A longer HL7 message ends its connection")
+    hl7_silence_s: float = Field(
+        3600.0, gt=0, description="An HL7 connection that brings no message for so long is closed"
+    )
+    hl7_updates: bool = Field(
+        default=False, description="A08 and A31 correct demographics too, not only merges"
+    )
+    ask_demographics: Literal["off", "warn", "hold"] = Field(
+        "off", description="Ask the archive before sending whose study it is: off, warn, hold"
+    )
+
+    @field_validator("hl7_callers", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _nobody_writes_patients_by_default(self) -> "PatientSettings":
+        if is_loopback(self.hl7_host) or not self.hl7_port:
+            return self
+        if "hl7_callers" not in self.model_fields_set:
+            raise ValueError(
+                f"hl7_host {self.hl7_host} can be reached from outside: say in CARINA_HL7_CALLERS"
+                " who may send"
+            )
+        if "*" in self.hl7_callers:
+            raise ValueError("hl7_callers * lets anybody change patients: name the addresses")
+        return self
