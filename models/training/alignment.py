@@ -62,3 +62,15 @@ def loss(embedding: Tensor, words: Tensor, attributes: Tensor) -> Tensor:
     across = -(wanted * functional.log_softmax(likeness, -1)).sum(-1)
     back = -(wanted * functional.log_softmax(likeness.transpose(1, 2), -1)).sum(-1)
     return (across + back).mean() / 2
+
+
+def literal_loss(embedding: Tensor, words: Tensor) -> Tensor:
+    """Eqs. 5 to 8 as printed, over all regions of all films alike; for the ablation only.
+
+    ``(B, Q, E)`` twice; the target is that of the words themselves and passes no gradient.
+    """
+    seen = functional.normalize(embedding.float().flatten(0, 1), dim=-1)
+    said = functional.normalize(words.float().flatten(0, 1), dim=-1)
+    wanted = literal_target(said).detach()
+    found: Tensor = -(wanted * functional.log_softmax(seen @ said.T, -1)).sum(-1).mean()
+    return found

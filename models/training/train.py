@@ -40,6 +40,8 @@ class Plan:
     body_share: float = 0.3  # of the rate, for convolutions that start from published weights
     mix: tuple[int, int, int] = MIX
     frozen_blocks: int = 5  # of the convolutions' first blocks
+    without: tuple[str, ...] = ()  # losses left out, for ablations
+    literal: bool = False  # the alignment as printed, for its ablation
 
 
 class Run:
@@ -98,10 +100,14 @@ class Run:
         parts = losses.measure(seen, batch)
         told = batch["attributes_known"] > 0
         if int(told.sum()) > 1:
-            attributes = batch["attributes"][told]
-            parts["alignment"] = alignment.loss(
-                seen["embedding"][told], self.words(attributes), attributes
+            attributes, embedding = batch["attributes"][told], seen["embedding"][told]
+            words = self.words(attributes)
+            parts["alignment"] = (
+                alignment.literal_loss(embedding, words)
+                if plan.literal
+                else alignment.loss(embedding, words, attributes)
             )
+        parts = {name: value for name, value in parts.items() if name not in plan.without}
         self.optimiser.zero_grad()
         losses.total(parts).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -213,11 +219,16 @@ def main() -> None:
     parser.add_argument("--mix", type=int, nargs=3, default=MIX, help="simulated, real, wrong")
     parser.add_argument("--frozen", type=int, default=5)
     parser.add_argument("--pseudo", type=Path)
+    parser.add_argument("--without", nargs="*", default=(), choices=sorted(losses.WEIGHTS))
+    parser.add_argument("--literal", action="store_true", help="alignment as printed")
     chosen = parser.parse_args()
     torch.set_num_threads(2)
     films = real.load(chosen.real, "train", chosen.bases / "small")
     pseudo = load_pseudo(chosen.pseudo) if chosen.pseudo else {}
-    plan = Plan(chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen)
+    plan = Plan(
+        chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen,
+        without=tuple(chosen.without), literal=chosen.literal,
+    )  # fmt: skip
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
         run.adopt(chosen.body)
