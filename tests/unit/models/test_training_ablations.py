@@ -2,11 +2,7 @@ import argparse
 import json
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("torch")
-
-from models.training import ablations  # noqa: E402
+from models.training import ablations
 
 
 def _given(tmp_path: Path) -> argparse.Namespace:
