@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def an_echo() -> Iterator[int]:
                     client, _ = server.accept()
                 except OSError:
                     return
-                with client:
+                with client, suppress(OSError):
                     while data := client.recv(4096):
                         client.sendall(data)
 
