@@ -53,7 +53,6 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
     "release": Entry("service.commands_studies:release", "Let a held study go on"),
-    "withdraw": Entry("service.commands_withdraw:withdraw", "Take back the drafts of a study"),
     "purge": Entry("service.commands_purge:purge", "Let go of what is old and proven everywhere"),
     "destinations list": Entry(
         "service.commands_destinations:list_all", "Where drafts go, what waits, what is proven"

@@ -49,7 +49,6 @@ class Sweep:
         self._sealer = Sealer(database, settings.audit_heads)
         self._analyse = Ringer(bell.ring_analyse, (JobState.QUEUED,))
         self._deliver = Ringer(bell.ring_deliver, DELIVERABLE)
-        self._retire = RetirementRinger(bell.ring_deliver)
         self._places = Places(settings.corrections, settings.spool)
         self._housekeeper = Housekeeper(database, settings)
         self._next_housekeeping: datetime | None = None
