@@ -29,6 +29,9 @@ _GROUP_LENGTH_END = _PREAMBLE + 12  # (0002,0000) UL, explicit VR: tag, VR, leng
 _MEBIBYTE = 1 << 20
 _UID_DIGITS = 32
 _DATA_DIGITS = 16
+_SETTLED_MAX = 4096
+
+_settled: dict[Path, int] = {}  # folders whose name this process brought to the disk, by inode
 
 
 def incoming_folder(root: Path) -> Path:
@@ -50,8 +53,9 @@ def prepare(root: Path) -> None:
         If they cannot be made.
     """
     try:
-        for folder in (incoming_folder(root), objects_folder(root)):
-            _make_durably(folder)
+        for folder in (root, incoming_folder(root), objects_folder(root)):
+            make_durably(folder)
+            _settle(folder)
     except OSError as error:
         raise SpoolUnavailable(f"no spool: {errno.errorcode.get(error.errno or 0)}") from error
 
@@ -74,7 +78,9 @@ def move(incoming: Path, final: Path) -> None:
     OSError
         If the file system refuses. The file is then under its old or its new name, whole.
     """
-    _make_durably(final.parent)
+    make_durably(final.parent.parent.parent)
+    _settle(final.parent.parent)
+    _settle(final.parent)
     incoming.rename(final)
     failpoints.reach(Failpoint.FILE_RENAMED)
     _sync_folder(final.parent)
@@ -149,13 +155,33 @@ def reconcile(root: Path) -> "Iterator[Path]":
         yield path.absolute()
 
 
-def _make_durably(folder: Path) -> None:
-    """Make a folder and its parents; a folder is only there when its parent says so on disk."""
-    if folder.is_dir():
-        return
-    _make_durably(folder.parent)
+def make_durably(folder: Path) -> None:
+    """Make a folder and those above it that are missing; each name is on the disk on return.
+
+    Raises
+    ------
+    OSError
+        If the file system refuses.
+    """
+    if not folder.is_dir():
+        make_durably(folder.parent)
+        _settle(folder)
+
+
+def _settle(folder: Path) -> None:
+    """Make a folder if it is missing; on return its name is on the disk, whoever made it.
+
+    One that is there may have been made by another thread or process a moment ago, whose fsync of
+    the folder above has not ended. So it counts only when this process has seen to it itself.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
+    number = folder.stat().st_ino
+    if _settled.get(folder) == number:
+        return
     _sync_folder(folder.parent)
+    if len(_settled) >= _SETTLED_MAX:
+        _settled.clear()
+    _settled[folder] = number
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from dicom import spool
+
 OWNER_ONLY = 0o600
 OWNER_ONLY_FOLDER = 0o700
 
@@ -12,13 +14,13 @@ def write_private(path: Path, text: str) -> None:
 
     It is on the disk when this returns.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
     write_private_bytes(path, text.encode())
 
 
 def write_private_bytes(path: Path, content: bytes) -> None:
     """Write bytes as :func:`write_private` writes text."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, OWNER_ONLY)
         file.write(content)
@@ -29,9 +31,9 @@ def write_private_bytes(path: Path, content: bytes) -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter, if it is not there; return it."""
+    """Make a folder that only its owner can enter, durably, if it is not there; return it."""
     if not path.is_dir():
-        path.mkdir(parents=True, mode=OWNER_ONLY_FOLDER, exist_ok=True)
+        spool.make_durably(path)
         path.chmod(OWNER_ONLY_FOLDER)
     return path
 

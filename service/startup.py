@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from dicom import spool
 from service import installation, logs
 from service.embedded import credentials, place
 from service.embedded.servers import BROKER_URL, DATABASE_URL, OWNER_URL, Servers, Wanted, settle
@@ -57,7 +58,7 @@ def prepare_home(home: Path) -> None:
     """
     try:
         if not home.is_dir():
-            home.mkdir(parents=True)
+            spool.make_durably(home)
             # Others may pass through, not look around: Postgres, as another user, lives inside.
             home.chmod(place.SEARCHABLE)
         for name in ("audit", "logs", "results", "run", "spool"):

@@ -4,7 +4,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from dicom import failpoints
+from dicom import failpoints, spool
 from dicom.failpoints import Failpoint
 from dicom.values import KeptResult
 from service.files import sync_folder
@@ -22,7 +22,7 @@ def keep(folder: "Path", results: "Sequence[ResultInstance]") -> tuple[KeptResul
     On return every byte and every name is on the disk. ``folder`` belongs to one attempt at one
     job, so a worker that lost its fence can never change what the winner keeps.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    spool.make_durably(folder)
     kept = tuple(_keep_one(folder, result) for result in results)
     for changed in (folder, folder.parent, folder.parent.parent):
         sync_folder(changed)

@@ -62,6 +62,28 @@ def test_file_directory_and_parents_are_synced_in_this_order(
     assert synced == [(folders[0], False), (folders[1], False), (folders[2], True)]
 
 
+def test_a_folder_that_another_made_a_moment_ago_is_synced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.prepare(tmp_path)
+    final = spool.object_path(tmp_path, "1.2", "1.3", SHA256)
+    final.parent.mkdir(parents=True)  # and its maker has not come to the fsync above it yet
+    synced: list[Path] = []
+    stock = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        stock(descriptor)
+
+    monkeypatch.setattr(spool.os, "fsync", watched)
+    for _ in range(2):
+        incoming = spool.incoming_folder(tmp_path) / "x.dcm"
+        incoming.write_bytes(b"bytes")
+        spool.move(incoming, final)
+    folders = [final.parents[2], final.parents[1], final.parent]
+    assert synced == [*folders, final.parent], "the second time the folders are known"
+
+
 def test_the_digest_leaves_out_group_2(tmp_path: Path) -> None:
     one, other = a_film("x"), a_film("x")
     other.file_meta.SourceApplicationEntityTitle = "ELSEWHERE"
