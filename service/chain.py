@@ -33,5 +33,10 @@ def fields(event: "AuditEventRow | Row[Any]") -> dict[str, Any]:
 
 def link(previous_sha256: str, event: "AuditEventRow | Row[Any]") -> str:
     """Return the SHA-256 over the previous link and the event, as read from the database."""
-    canonical = json.dumps(fields(event), sort_keys=True, separators=(",", ":"))
+    return link_of(previous_sha256, fields(event))
+
+
+def link_of(previous_sha256: str, values: dict[str, Any]) -> str:
+    """Return the same link over an event as plain JSON values, as an archive holds them."""
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{previous_sha256}\n{canonical}".encode()).hexdigest()

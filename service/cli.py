@@ -69,6 +69,9 @@ COMMANDS: dict[str, Entry] = {
     "audit list": Entry("service.commands_audit:list_events", "Events of the audit trail"),
     "audit verify": Entry("service.commands_audit:verify", "Prove that nothing was changed"),
     "audit export": Entry("service.commands_audit:export", "Export as PS3.15 A.5 or JSON lines"),
+    "audit archive": Entry(
+        "service.commands_audit:take_out", "Take old full parts of the trail out into files"
+    ),
     "models list": Entry("workers.commands:models_list", "The network bundles in use"),
     "models verify": Entry("workers.commands:models_verify", "Check hashes, load, self-test"),
     "look": Entry("workers.commands:look", "Read one image here and now, without any service"),

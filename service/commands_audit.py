@@ -5,17 +5,18 @@ import getpass
 import socket
 import sys
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service import auditlog, telling, terminal
+from service import archive, auditlog, telling, terminal
 from service import verify as verifying
 from service.auditlog import AuditQuery
-from service.inquiry import opened
+from service.db.engine import Database
+from service.inquiry import opened, owner_url
 from service.settings import load
 from service.values import EventType
 
@@ -51,11 +52,13 @@ def list_events(
 
 
 def verify(
-    *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
+    *,
+    archives: Annotated[Path | None, typer.Option(help="Folder of archived parts")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
     """Prove that the audit trail is what was sealed. Exit code 1 if it is not."""
     with opened() as database:
-        report = verifying.verify(database, load().audit_heads, datetime.now(UTC))
+        report = verifying.verify(database, load().audit_heads, datetime.now(UTC), archives)
     if as_json:
         terminal.as_json(dataclasses.asdict(report) | {"is_intact": report.is_intact})
     else:
@@ -63,6 +66,9 @@ def verify(
             f"{report.events} events, {report.sealed} sealed, {report.pending} waiting,"
             f" proven outside the database up to link {report.proven}"
         )
+        if report.archived:
+            looked = "and read too" if archives else "and not looked at: --archives"
+            terminal.say(f"  {report.archived} events are archived in files, {looked}")
         for fault in report.faults:
             terminal.say(f"  {fault.code}: {fault.words}")
         terminal.say("The trail is intact." if report.is_intact else "THE TRAIL IS NOT INTACT.")
@@ -97,6 +103,28 @@ def export(
         auditlog.tell_of_export(session, getpass.getuser(), form.value, datetime.now(UTC))
     if output is not None:
         terminal.say(f"wrote {count} events to {output}")
+
+
+def take_out(
+    *,
+    older_than_days: Annotated[int, typer.Option(min=30, help="Only what is all older")],
+    into: Annotated[Path | None, typer.Option(help="Folder; else audit/archive of ours")] = None,
+) -> None:
+    """Take full old partitions out of the trail into files; what remains still verifies.
+
+    Needs the role that owns the tables: CARINA_DATABASE_OWNER_URL, or our embedded server.
+    """
+    settings, now = load(), datetime.now(UTC)
+    owner = Database(owner_url(settings), pool_size=1, application_name="carina-archive")
+    before = now - timedelta(days=older_than_days)
+    folder = into or settings.audit_heads.parent / "archive"
+    try:
+        went = archive.take_out(owner, settings.audit_heads, folder, before, now)
+    finally:
+        owner.dispose()
+    for one in went:
+        terminal.say(f"{folder / one.file}: {one.events} events, SHA-256 {one.sha256}")
+    terminal.say(f"{len(went)} parts were taken out" if went else "No part is old and full enough.")
 
 
 def _aware(moment: datetime | None) -> datetime | None:

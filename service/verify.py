@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
-from service import chain, heads
+from service import archive, chain, heads
 from service.db import partitions
 from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
+    from service.archive import Archive
     from service.db.engine import Database
     from service.heads import Head
 
@@ -42,12 +43,16 @@ class AuditFault:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What a verification saw. ``proven`` is the last link that the file of heads speaks for."""
+    """What a verification saw. ``proven`` is the last link that the file of heads speaks for.
+
+    ``archived`` links have their event in a file outside, named by an event of the trail.
+    """
 
     events: int
     sealed: int
     pending: int
     proven: int
+    archived: int
     faults: tuple[AuditFault, ...]
 
     @property
@@ -56,11 +61,13 @@ class AuditReport:
         return not self.faults
 
 
-def verify(database: "Database", heads_path: "Path", now: "datetime") -> AuditReport:
+def verify(
+    database: "Database", heads_path: "Path", now: "datetime", archives: "Path | None" = None
+) -> AuditReport:
     """Check every link, every event, the file of heads and the triggers.
 
     It reads one snapshot, so it may run beside everything else. The first thousand faults are
-    listed.
+    listed. Files that were taken out of the trail are read too when their folder is given.
     """
     proven: Sequence[Head] = ()
     faults: list[AuditFault] = []
@@ -71,16 +78,19 @@ def verify(database: "Database", heads_path: "Path", now: "datetime") -> AuditRe
     with database.begin() as session:
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         session.execute(text("SET LOCAL statement_timeout = 0"))
-        walk = _Walk({head.position: head for head in proven})
+        walk = _Walk({head.position: head for head in proven}, archive.known(session))
         faults += walk.run(session)
         faults += _heads_faults(proven, walk.last_position)
         faults += _unsealed_faults(session, now)
         faults += _trigger_faults(session)
+        if archives is not None:
+            faults += (AuditFault(*fault) for fault in archive.faults_of(session, archives))
         return AuditReport(
             events=session.scalar(select(func.count()).select_from(AuditEventRow)) or 0,
             sealed=walk.sealed,
             pending=session.scalar(select(func.count()).select_from(AuditPendingRow)) or 0,
             proven=proven[-1].position if proven else 0,
+            archived=walk.archived,
             faults=tuple(faults[:FAULTS_MAX]),
         )
 
@@ -88,8 +98,12 @@ def verify(database: "Database", heads_path: "Path", now: "datetime") -> AuditRe
 class _Walk:
     """Walks the chain once, in order."""
 
-    def __init__(self, heads_by_position: "Mapping[int, Head]") -> None:
+    def __init__(
+        self, heads_by_position: "Mapping[int, Head]", archives: "Sequence[Archive]"
+    ) -> None:
         self._heads = heads_by_position
+        self._archives = archives
+        self.archived = 0
         self.sealed = 0
         self.last_position = 0
 
@@ -118,6 +132,8 @@ class _Walk:
         if seal.position != self.last_position + 1:
             words = f"links {self.last_position + 1} to {seal.position - 1} were removed"
             yield AuditFault("LINK_MISSING", words, **where)
+        elif seal.id is None and any(one.holds(seal.event_id) for one in self._archives):
+            self.archived += 1
         elif seal.id is None:
             yield AuditFault("EVENT_MISSING", f"event {seal.event_id} was removed", **where)
         elif chain.link(previous, seal) != seal.chain_sha256:

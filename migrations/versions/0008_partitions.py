@@ -45,6 +45,9 @@ PARENT_INDEXES = (
     "CREATE INDEX ix_audit_events_study ON audit_events (study_instance_uid, id)",
     "CREATE INDEX ix_audit_events_date_time ON audit_events (event_date_time)",
 )
+ARCHIVED = """
+CREATE INDEX ix_audit_events_archived ON audit_events (id) WHERE event_type = 'audit_archived'
+"""
 TRIGGER = """
 CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION carina_append_only()
@@ -102,6 +105,7 @@ def upgrade() -> None:
     op.execute(PARENT.format(next=newest + 1, partitioned=partitioned))
     for statement in PARENT_INDEXES:
         op.execute(statement)
+    op.execute(ARCHIVED)
     op.execute(TRIGGER.format(table="audit_events"))
     op.execute(
         f"ALTER TABLE audit_events ATTACH PARTITION {first}"

@@ -255,6 +255,11 @@ class AuditEventRow(Base):
         CheckConstraint("event_outcome_indicator IN (0, 4, 8, 12)", name="outcome"),
         Index("ix_audit_events_study", "study_instance_uid", "id"),
         Index("ix_audit_events_date_time", "event_date_time"),
+        Index(
+            "ix_audit_events_archived",
+            "id",
+            postgresql_where=text("event_type = 'audit_archived'"),
+        ),
         # By number: the key stays unique over all of them, and no clock can be wrong about it.
         {"postgresql_partition_by": "RANGE (id)"},
     )
