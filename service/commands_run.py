@@ -5,6 +5,7 @@ import sys
 import structlog
 
 from service import logs, ready, tracing
+from service.errors import SettingsInvalid
 from service.settings import Settings, load
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,8 @@ def hl7() -> None:
     from service.pulse import Pulse  # noqa: PLC0415
 
     settings = _begin("hl7")
+    if not settings.hl7_port:
+        raise SettingsInvalid(["CARINA_HL7_PORT: not set: there is nothing to listen on"])
     stop = stop_on_signals()
     database = Database(settings.database_url.get_secret_value(), application_name="carina-hl7")
     check_durable(database)

@@ -61,7 +61,7 @@ def prepare_home(home: Path) -> None:
             spool.make_durably(home)
             # Others may pass through, not look around: Postgres, as another user, lives inside.
             home.chmod(place.SEARCHABLE)
-        for name in ("audit", "logs", "results", "run", "spool"):
+        for name in ("audit", "corrections", "logs", "results", "run", "spool"):
             private_folder(home / name)
         probe = home / "run" / "probe"
         probe.write_bytes(b"")
@@ -100,11 +100,15 @@ def plan(home: Path) -> Plan:
         installation_id=known.installation_id,
         servers=servers.parts,
         # Only the upgrade may change tables: nobody else is told the owner's password.
-        processes=tuple(process(home, name, environment | untold) for name in PROCESSES),
+        processes=tuple(process(home, name, environment | untold) for name in _names(settings)),
         set_up=servers.set_up,
         upgrade=process(home, "db upgrade", environment) if is_told else None,
         addresses=_addresses(home, settings, own["CARINA_WEB_PORT"]),
     )
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    return (*PROCESSES, *(("hl7",) if settings.hl7_port else ()))
 
 
 def process(home: Path, name: str, environment: Mapping[str, str]) -> CarinaProcess:
@@ -145,6 +149,7 @@ def _check(settings: Settings) -> None:
     for name, host, port in (
         ("LISTENER", settings.listener_host, settings.listener_port),
         ("WEB", settings.web_host, settings.web_port),
+        ("HL7", settings.hl7_host, settings.hl7_port),
     ):
         if port and not credentials.port_is_free(port, host):
             raise StartFailed(
@@ -185,8 +190,10 @@ def _remember(home: Path, own: Mapping[str, str], servers: Servers) -> None:
 def _addresses(home: Path, settings: Settings, web_port: str) -> tuple[tuple[str, str], ...]:
     listener = f"{settings.listener_ae_title}@{settings.listener_host}:{settings.listener_port}"
     pacs = "not set (CARINA_PACS): drafts are kept, not sent"
+    hl7 = (("HL7 listener", f"{settings.hl7_host}:{settings.hl7_port}"),)
     return (
         ("DICOM listener", listener),
+        *(hl7 if settings.hl7_port else ()),
         ("PACS", str(settings.pacs or pacs)),
         ("Web", f"http://{settings.web_host}:{web_port}/"),
         ("Logs", str(home / "logs")),

@@ -20,7 +20,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "deploy" / "docker").glob("*.Dockerfile"))
-OURS = {"migrate", "listener", "worker", "worker-cpu", "deliverer", "sweep", "web"}
+OURS = {"migrate", "listener", "worker", "worker-cpu", "deliverer", "sweep", "hl7", "web"}
 THIRD_PARTY = {"postgres", "rabbitmq", "orthanc"}
 QUEUE_OF_COMMAND = {"work": celery_settings.GPU, "deliver": celery_settings.PACS}
 INSTRUCTIONS = {

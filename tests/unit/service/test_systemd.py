@@ -11,7 +11,8 @@ from service import cli
 FOLDER = Path(__file__).parents[3] / "deploy" / "systemd"
 SERVICES = sorted(FOLDER.glob("*.service"))
 PROGRAM = "/opt/carina/bin/carina "
-PROCESSES = {"listen", "work", "deliver", "sweep", "web"}
+PROCESSES = {"listen", "work", "deliver", "sweep", "web", "hl7"}
+BY_CHOICE = {"hl7"}  # enabled where the hospital sends HL7
 HARDENED = {
     "NoNewPrivileges": "yes",
     "ProtectSystem": "strict",
@@ -63,7 +64,7 @@ def test_only_the_upgrade_is_told_the_owner() -> None:
 
 def test_the_target_wants_every_process() -> None:
     wanted = set(" ".join(settings_of(FOLDER / "carina.target")["Wants"]).split())
-    assert wanted == {f"carina-{name}.service" for name in PROCESSES}
+    assert wanted == {f"carina-{name}.service" for name in PROCESSES - BY_CHOICE}
 
 
 def test_a_worker_may_finish_its_film_before_it_is_killed() -> None:
