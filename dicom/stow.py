@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 JSON: Final = "application/dicom+json"
 PART: Final = b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n--%s--\r\n"
 REDIRECTED: Final = 3  # the hundreds of the code
+BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 SERVER_ERROR: Final = 500
 CONFLICT: Final = 409  # PS3.18 table 10.5.3-1: none stored; the body says why
@@ -97,6 +98,20 @@ def present(
         for (study, series), instances in wanted.items():
             found |= _instances_of(client, study, series) & instances
     return frozenset(found)
+
+
+def ask(node: "WebNode", timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    """Ask for one study by QIDO-RS, as C-ECHO asks a node whether it is there.
+
+    Raises
+    ------
+    AssociationFailed
+        If it does not answer, or not well.
+    """
+    with session_to(node) as session:
+        code = _knock(session, node, timeouts)
+    if code >= BAD_REQUEST and code != NOT_FOUND:
+        raise AssociationFailed(f"{node}: the archive answered {code} to a query")
 
 
 def _store_one(
@@ -178,14 +193,15 @@ def _values(found: "Mapping[str, Any]") -> "Sequence[Any]":
     return values
 
 
-def _knock(session: requests.Session, to: "WebNode", timeouts: Timeouts) -> None:
-    """See that something answers: until then nothing can have been sent."""
+def _knock(session: requests.Session, to: "WebNode", timeouts: Timeouts) -> int:
+    """See that something answers, and with what: until then nothing can have been sent."""
     try:
         answer = session.get(f"{to}/studies", params={"limit": "1"}, timeout=patience(timeouts))
     except requests.RequestException as error:
         raise AssociationFailed(f"{to}: no connection ({type(error).__name__})") from error
     if may_pass(answer.status_code):
         raise AssociationFailed(f"{to}: the archive answered {answer.status_code}")
+    return answer.status_code
 
 
 def patience(timeouts: Timeouts) -> tuple[float, float]:

@@ -48,7 +48,7 @@ def broker(settings: "Settings") -> Check:
 
 
 def pacs(settings: "Settings") -> Check:
-    """Ask every destination that speaks DIMSE by C-ECHO (PS3.4 annex A)."""
+    """Ask every destination: by C-ECHO (PS3.4 annex A), or by QIDO-RS where it is DICOMweb."""
     if not settings.archives:
         words = "CARINA_PACS is not set: drafts are kept, not sent"
         return Check("pacs", is_well=True, words=words)
@@ -59,10 +59,13 @@ def pacs(settings: "Settings") -> Check:
 
 
 def _fault_of(archive: "Destination", settings: "Settings") -> str:
-    if isinstance(archive.to, WebNode):
-        return ""  # whether it serves is seen when something is sent
     try:
-        echo(archive.to, secure.requestor(settings, timeouts=TIMEOUTS))
+        if isinstance(archive.to, WebNode):
+            from dicom import stow  # noqa: PLC0415  (requests is loaded where DICOMweb is used)
+
+            stow.ask(archive.to, TIMEOUTS)
+        else:
+            echo(archive.to, secure.requestor(settings, timeouts=TIMEOUTS))
     except (AssociationFailed, CertificateUnusable) as error:
         return str(error)
     return ""

@@ -8,7 +8,7 @@ from sqlalchemy import false, func, select
 
 from service import audit
 from service.db.outbox_tables import ConsignmentRow, DestinationRow
-from service.db.tables import DELIVERABLE
+from service.db.tables import DELIVERABLE, JobRow
 from service.errors import UnknownDestination
 from service.values import AuditEvent, EventType, JobState
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from service.values import Destination
+
+    Ended = Mapping[str, tuple[int, datetime | None]]
 
 
 class Switch(StrEnum):
@@ -57,14 +59,24 @@ class Standing:
     reason: str
 
 
-def standings(session: "Session", archives: "Sequence[Destination]") -> tuple[Standing, ...]:
-    """Return every configured destination in its order, then those that are only remembered."""
+def standings(
+    session: "Session", archives: "Sequence[Destination]", since: "datetime | None" = None
+) -> tuple[Standing, ...]:
+    """Return every configured destination in its order, then those that are only remembered.
+
+    What has failed and what was delivered last is looked up in all of history, or, for those who
+    ask often, among the jobs that changed after ``since``.
+    """
     switches = {row.name: row for row in session.scalars(select(DestinationRow))}
     waiting = select(ConsignmentRow.destination).where(ConsignmentRow.state.in_(DELIVERABLE))
     known = dict.fromkeys(one.name for one in archives)
     known |= dict.fromkeys(sorted({*switches, *session.scalars(waiting.distinct())}))
     configured = {one.name: one for one in archives}
-    return tuple(_standing(session, name, configured.get(name), switches) for name in known)
+    ended = _ended(session, since)
+    return tuple(
+        _standing(session, (name, configured.get(name)), switches.get(name), ended)
+        for name in known
+    )
 
 
 def switch(
@@ -94,13 +106,28 @@ def switch(
     audit.record(session, event, now)
 
 
+def _ended(session: "Session", since: "datetime | None") -> "Ended":
+    """Return, by destination, how many have failed and when one was delivered last."""
+    state = ConsignmentRow.state
+    asked = select(
+        ConsignmentRow.destination,
+        func.count().filter(state == JobState.FAILED),
+        func.max(ConsignmentRow.delivered_at),
+    ).where(state.in_((JobState.FAILED, JobState.DELIVERED)))
+    if since is not None:
+        recent = JobRow.job_id == ConsignmentRow.job_id
+        asked = asked.join(JobRow, recent).where(JobRow.changed_at > since)
+    rows = session.execute(asked.group_by(ConsignmentRow.destination))
+    return {name: (failed, last) for name, failed, last in rows}
+
+
 def _standing(
     session: "Session",
-    name: str,
-    archive: "Destination | None",
-    switches: "Mapping[str, DestinationRow]",
+    known: "tuple[str, Destination | None]",
+    row: DestinationRow | None,
+    ended: "Ended",
 ) -> Standing:
-    row = switches.get(name)
+    name, archive = known
     state, here = ConsignmentRow.state, ConsignmentRow.destination == name
     unsent = state.in_((JobState.ENCODED, JobState.SENDING))
     held_since = None if row is None else row.held_since
@@ -114,11 +141,7 @@ def _standing(
             func.min(ConsignmentRow.opened_at),
         ).where(here, state.in_(DELIVERABLE))
     ).one()
-    ended = session.execute(
-        select(count.filter(state == JobState.FAILED), func.max(ConsignmentRow.delivered_at)).where(
-            here, state.in_((JobState.FAILED, JobState.DELIVERED))
-        )
-    ).one()
+    failed, last_delivered = ended.get(name, (0, None))
     return Standing(
         name=name,
         address="" if archive is None else str(archive.to),
@@ -127,9 +150,9 @@ def _standing(
         waiting=found[0],
         to_drain=found[1] if row is not None and row.drains else 0,
         unproven=found[2],
-        failed=ended[0],
+        failed=failed,
         oldest=found[3],
-        last_delivered=ended[1],
+        last_delivered=last_delivered,
         reason=_reason(session, name),
     )
 

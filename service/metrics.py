@@ -1,12 +1,17 @@
 """The status as Prometheus reads it; computed when asked, so that nothing can go stale."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from service import pulse
+from service.destinations import Switch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from prometheus_client import Metric
 
@@ -49,17 +54,49 @@ class _Collector:
         yield _one("carina_drafts_late", "Open drafts older than allowed", seen.late)
         yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
         yield _one("carina_audit_unsealed", "Audit events not sealed yet", seen.audit.unsealed)
+        yield _one(
+            "carina_audit_unsealed_seconds",
+            "Age of the oldest audit event that is not sealed",
+            self._age(seen.audit.oldest_unsealed_at),
+        )
+        yield _one(
+            "carina_last_received_seconds",
+            "How long ago the last film came",
+            self._age(seen.last_received_at),
+        )
+        yield _many(
+            "carina_processes_missed",
+            "Processes that fell silent and that nobody has replaced",
+            "role",
+            Counter(gone.role for gone in pulse.missed(seen.processes)),
+        )
+        yield from self._destinations()
+
+    def _destinations(self) -> "Iterator[Metric]":
+        """Yield how each destination stands; failed ones of one day."""
+        found = self._status.overview.destinations
+        for name, meaning, value in (
+            ("waiting", "Drafts not sent yet", lambda one: one.waiting),
+            ("unproven", "Drafts sent, not vouched for yet", lambda one: one.unproven),
+            ("failed", "Drafts given up within a day", lambda one: one.failed),
+            ("oldest_seconds", "Age of the oldest open draft", lambda one: self._age(one.oldest)),
+            ("held", "1: suspended or draining", lambda one: one.switch is not Switch.OPEN),
+        ):
+            values = {one.name: float(value(one)) for one in found}
+            yield _many(f"carina_destination_{name}", meaning, "destination", values)
 
     def _oldest(self) -> float:
-        oldest = self._status.overview.oldest_open_at
-        return 0.0 if oldest is None else (self._status.looked_at - oldest).total_seconds()
+        return self._age(self._status.overview.oldest_open_at)
+
+    def _age(self, moment: "datetime | None") -> float:
+        return 0.0 if moment is None else (self._status.looked_at - moment).total_seconds()
 
 
 def _one(name: str, meaning: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-def _many(name: str, meaning: str, label: str, values: "Mapping[str, int]") -> GaugeMetricFamily:
+def _many(name: str, meaning: str, label: str, values: "Mapping[str, float]") -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

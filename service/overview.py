@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from service import pulse
 from service.db import queries
 from service.db.tables import OPEN, AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
+from service.destinations import Standing
 from service.pulse import ProcessSeen
 from service.values import JobState, StudyState
 
@@ -72,6 +73,7 @@ class Overview:
     last_received_at: datetime | None = None
     last_delivered_at: datetime | None = None
     processes: tuple[ProcessSeen, ...] = ()
+    destinations: tuple[Standing, ...] = ()
 
 
 def overview(session: "Session", now: datetime, late_after: timedelta) -> Overview:

@@ -12,12 +12,12 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import checks, pulse, runstate
+from service import checks, destinations, pulse, runstate
 from service.checks import Check
 from service.db import migrate
 from service.db.engine import Database
 from service.errors import DatabaseNotMigrated
-from service.overview import Overview, overview
+from service.overview import RECENT, Overview, overview
 from service.runstate import PartState, PartStatus, RunState
 from service.settings import Settings
 
@@ -120,7 +120,10 @@ class Source:
     def _overview(self, now: datetime) -> Overview:
         assert self._database is not None
         with self._database.begin() as session:
-            return overview(session, now, timedelta(seconds=self._settings.late_after_s))
+            seen = overview(session, now, timedelta(seconds=self._settings.late_after_s))
+            archives = self._settings.archives
+            found = destinations.standings(session, archives, now - RECENT)
+            return dataclasses.replace(seen, destinations=found)
 
     def _asked(self, name: str, ask: Callable[[Settings], Check]) -> Check:
         asked_at, answer = self._remembered.get(name, (0.0, None))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dicom.values import ReceivedInstance
     from service.db.outbox_tables import ConsignmentRow
     from service.db.tables import JobRow, StudyRow
+    from service.tracing import Fact
     from service.values import JobFacts, Reception
 
 BADLY = frozenset({JobState.FAILED, JobState.QUEUED})
@@ -25,7 +26,7 @@ BADLY = frozenset({JobState.FAILED, JobState.QUEUED})
 
 def of_reception(received: "ReceivedInstance", reception: "Reception", now: "datetime") -> Span:
     """Return the span of one film: from its last byte until it is recorded."""
-    facts = {
+    facts: dict[str, Fact] = {
         "reception": reception.value,
         "sop_class_uid": received.ref.sop_class_uid,
         "size_bytes": received.size_bytes,
@@ -36,7 +37,11 @@ def of_reception(received: "ReceivedInstance", reception: "Reception", now: "dat
 
 def of_opening(study: "StudyRow", job: "JobRow", now: "datetime") -> Span:
     """Return the span of collecting a study; that of the first revision is the root."""
-    facts = {"job_id": str(job.job_id), "revision": job.revision, "cause": job.cause}
+    facts: dict[str, Fact] = {
+        "job_id": str(job.job_id),
+        "revision": job.revision,
+        "cause": job.cause,
+    }
     is_root = job.revision == 1
     begun = study.first_received_at if is_root else study.last_received_at
     if job.cause == JobCause.REPLAY:
@@ -46,7 +51,11 @@ def of_opening(study: "StudyRow", job: "JobRow", now: "datetime") -> Span:
 
 def of_move(row: "JobRow", old: JobState, now: "datetime", facts: "JobFacts") -> "Iterator[Span]":
     """Yield the spans that end with a move of a job, ``row`` being where it has moved to."""
-    known = {"job_id": str(row.job_id), "revision": row.revision, "attempt": row.attempt}
+    known: dict[str, Fact] = {
+        "job_id": str(row.job_id),
+        "revision": row.revision,
+        "attempt": row.attempt,
+    }
     study, attempt = row.study_instance_uid, Attempt(row.job_id, row.attempt)
     if row.state == JobState.RUNNING:
         begun = min(now, max(row.queued_at, row.next_attempt_at))
@@ -70,7 +79,7 @@ def of_consignment(job: "JobRow", row: "ConsignmentRow", now: "datetime") -> "It
 
     Asking in vain for proof ends nothing: ``prove`` lasts until there is proof.
     """
-    facts = {
+    facts: dict[str, Fact] = {
         "job_id": str(job.job_id),
         "revision": job.revision,
         "destination": row.destination,

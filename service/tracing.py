@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from service.otlp import Sender
     from service.settings import Settings
 
+    Fact = str | int | float | None
+
 ALLOWED: Final = frozenset(
     {
         "attempt",
@@ -71,7 +73,7 @@ class Span:
     study_instance_uid: str
     begun: "datetime"
     ended: "datetime"
-    facts: "Mapping[str, str | int | float | None]" = field(default_factory=dict)
+    facts: "Mapping[str, Fact]" = field(default_factory=dict)
     is_root: bool = False
     itself: Attempt | None = None
     inside: Attempt | None = None
