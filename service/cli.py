@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "studies": Entry("service.commands_studies:studies", "The newest studies and where they stand"),
     "show": Entry("service.commands_studies:show", "One study: its state, its draft, its events"),
     "replay": Entry("service.commands_studies:replay", "Read a study again, as a new job"),
+    "hurry": Entry("service.commands_lanes:hurry", "Put a study before all others"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
     "release": Entry("service.commands_studies:release", "Let a held study go on"),
     "purge": Entry("service.commands_purge:purge", "Let go of what is old and proven everywhere"),

@@ -41,6 +41,7 @@ def studies(
     rows = [
         (
             line.study_instance_uid,
+            line.lane,
             terminal.ago(line.last_received_at, now),
             line.instances,
             line.revision or "-",
@@ -49,7 +50,7 @@ def studies(
         )
         for line in lines
     ]
-    terminal.table(("study", "received", "instances", "revision", "state", "words"), rows)
+    terminal.table(("study", "lane", "received", "instances", "revision", "state", "words"), rows)
 
 
 def show(

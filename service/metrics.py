@@ -52,6 +52,24 @@ class _Collector:
             {part.name: part.restarts for part in self._status.parts},
         )
         yield _one("carina_drafts_late", "Open drafts older than allowed", seen.late)
+        yield _many(
+            "carina_lane_waiting",
+            "Studies that wait for a worker, by lane",
+            "lane",
+            {one.lane: one.waiting for one in seen.lanes},
+        )
+        yield _many(
+            "carina_lane_late",
+            "Open drafts later than their lane allows",
+            "lane",
+            {one.lane: one.late for one in seen.lanes},
+        )
+        yield _many(
+            "carina_lane_oldest_seconds",
+            "How long the oldest study of a lane has waited for a worker",
+            "lane",
+            {one.lane: self._age(one.oldest_at) for one in seen.lanes},
+        )
         yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
         yield _one("carina_audit_unsealed", "Audit events not sealed yet", seen.audit.unsealed)
         yield _one(

@@ -4,6 +4,7 @@ Each query touches open rows, or an index, never all of history; counts by state
 look at one day.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from service.db import queries
 from service.db.tables import OPEN, AuditEventRow, AuditPendingRow, AuditSealRow, JobRow, StudyRow
 from service.destinations import Standing
 from service.pulse import ProcessSeen
-from service.values import JobState, StudyState
+from service.values import JobState, Lane, StudyState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,17 @@ class OpenJob:
     queued_at: datetime
     is_late: bool
     why: str
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOverview:
+    """One lane: how many wait for a worker, since when, how many of its drafts are late."""
+
+    lane: str
+    waiting: int = 0
+    oldest_at: datetime | None = None
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class Overview:
     oldest_open_at: datetime | None = None
     open_jobs: tuple[OpenJob, ...] = ()
     late: int = 0
+    lanes: tuple[LaneOverview, ...] = ()
     audit: AuditOverview = field(default_factory=AuditOverview)
     bundle: str | None = None
     last_received_at: datetime | None = None
@@ -76,15 +89,17 @@ class Overview:
     destinations: tuple[Standing, ...] = ()
 
 
-def overview(session: "Session", now: datetime, late_after: timedelta) -> Overview:
+def overview(session: "Session", now: datetime, late_after: "Mapping[Lane, timedelta]") -> Overview:
     """Return how things stand; a draft is late when it was queued ``late_after`` ago."""
     still_open = _open_jobs(session, now, late_after)
+    late = queries.late(session, now, late_after)
     return Overview(
         studies=_studies(session, now),
         jobs=_jobs(session, now),
         oldest_open_at=min((job.queued_at for job in still_open), default=None),
         open_jobs=still_open,
-        late=len(queries.late(session, now, late_after)),
+        late=len(late),
+        lanes=_lanes(session, Counter(one.lane for one in late)),
         audit=_audit(session),
         bundle=_newest_bundle(session),
         last_received_at=session.scalar(select(func.max(StudyRow.last_received_at))),
@@ -116,7 +131,23 @@ def _jobs(session: "Session", now: datetime) -> dict[str, int]:
     return {state.value: counts.get(state, 0) for state in JobState}
 
 
-def _open_jobs(session: "Session", now: datetime, late_after: timedelta) -> tuple[OpenJob, ...]:
+def _lanes(session: "Session", late: "Counter[Lane]") -> tuple[LaneOverview, ...]:
+    found = session.execute(
+        select(JobRow.lane, func.count(), func.min(JobRow.queued_at))
+        .where(JobRow.state == JobState.QUEUED)
+        .group_by(JobRow.lane)
+    )
+    waiting = {lane: (number, oldest) for lane, number, oldest in found}
+    told = []
+    for lane in Lane:
+        number, oldest = waiting.get(lane, (0, None))
+        told.append(LaneOverview(str(lane), number, oldest, late[lane]))
+    return tuple(told)
+
+
+def _open_jobs(
+    session: "Session", now: datetime, late_after: "Mapping[Lane, timedelta]"
+) -> tuple[OpenJob, ...]:
     rows = session.scalars(
         select(JobRow).where(JobRow.state.in_(OPEN)).order_by(JobRow.queued_at).limit(SHOWN)
     )
@@ -125,8 +156,9 @@ def _open_jobs(session: "Session", now: datetime, late_after: timedelta) -> tupl
             job_id=row.job_id,
             state=JobState(row.state),
             queued_at=row.queued_at,
-            is_late=row.queued_at < now - late_after,
+            is_late=row.queued_at < now - late_after[Lane(row.lane)],
             why=why_open(row, now),
+            lane=str(Lane(row.lane)),
         )
         for row in rows
     )

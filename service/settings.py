@@ -23,6 +23,7 @@ from pydantic_settings import (
 from dicom.values import Caller, PacsNode, ResultKind
 from service.addresses import AE_TITLE_MAX, parse_caller, parse_destination, parse_node
 from service.errors import SettingsInvalid
+from service.settings_lanes import LaneSettings
 from service.settings_patients import PatientSettings
 from service.settings_retention import RetentionSettings
 from service.settings_security import SecretFiles, SecuritySettings, faults_of_access
@@ -33,7 +34,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 CommaList = Annotated[tuple[Any, ...], NoDecode]
 
 
-class Settings(SecuritySettings, RetentionSettings, PatientSettings):
+class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSettings):
     """The settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="CARINA_", extra="ignore", frozen=True)
@@ -80,7 +81,6 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings):
     proof_timeout_s: float = Field(
         60.0, gt=0, description="How long proof is asked before resending"
     )
-    late_after_s: float = Field(900.0, gt=0, description="A draft later than this raises the alarm")
 
     database_url: SecretStr = Field(SecretStr(""), description="postgresql+psycopg://…")
     database_owner_url: SecretStr = Field(
@@ -115,10 +115,10 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="From which level on events are logged"
     )
-
     otlp_endpoint: str = Field(
         "", description="Collector of traces (OTLP over HTTP), http://host:4318; empty: none"
     )
+
     @field_validator("callers", mode="before")
     @classmethod
     def _callers(cls, value: object) -> object:

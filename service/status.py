@@ -120,7 +120,7 @@ class Source:
     def _overview(self, now: datetime) -> Overview:
         assert self._database is not None
         with self._database.begin() as session:
-            seen = overview(session, now, timedelta(seconds=self._settings.late_after_s))
+            seen = overview(session, now, self._settings.late_after)
             archives = self._settings.archives
             found = destinations.standings(session, archives, now - RECENT)
             return dataclasses.replace(seen, destinations=found)

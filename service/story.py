@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from service import auditlog
+from service import auditlog, lanes
 from service.auditlog import AuditEntry, AuditQuery
+from service.db import withdrawal_queries
 from service.db.outbox_tables import DeliveryRow
 from service.db.tables import (
     InstanceRow,
@@ -46,6 +47,8 @@ class StudyLine:
     job_state: JobState | None
     last_received_at: datetime
     words: str
+    lane: str = ""
+    lane_rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class JobStory:
     stage_seconds: Mapping[str, Any]
     summary: Mapping[str, Any]
     results: tuple["ResultStory", ...]
+    retired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,8 @@ def _line(session: "Session", row: StudyRow, now: datetime) -> StudyLine:
         job_state=None if job is None else JobState(job.state),
         last_received_at=row.last_received_at,
         words=_words(row, job, now),
+        lane=str(lanes.of(row)),
+        lane_rule=row.lane_rule or "",
     )
 
 
@@ -204,6 +210,7 @@ def _job(session: "Session", row: JobRow, now: datetime) -> JobStory:
         stage_seconds=row.stage_seconds or {},
         summary=row.summary or {},
         results=tuple(_result(result, delivery) for result, delivery in found),
+        retired=withdrawal_queries.retired(session, row.job_id),
     )
 
 

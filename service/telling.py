@@ -55,7 +55,10 @@ def show(story: "Story") -> None:
     """Print the whole story."""
     line = story.line
     terminal.say(f"Study {line.study_instance_uid}")
-    terminal.say(f"{line.state}, {line.instances} instances, revision {line.revision}")
+    rule = f" ({line.lane_rule})" if line.lane_rule else ""
+    terminal.say(
+        f"{line.state}, {line.instances} instances, revision {line.revision}, {line.lane}{rule}"
+    )
     terminal.say(line.words)
     for number, job in enumerate(story.jobs):
         terminal.say("")
@@ -85,6 +88,8 @@ def show_events(events: "Iterable[AuditEntry]") -> None:
 
 def _show_job(job: "JobStory", *, in_full: bool) -> None:
     terminal.say(f"Revision {job.revision} ({job.cause}), job {job.job_id}: {job.words}")
+    for line in job.retired:
+        terminal.say(f"  {line}")
     if not in_full:
         return
     for text in draft_in_words(job.summary):

@@ -10,15 +10,14 @@ from service.db.outbox_tables import ConsignmentRow, DestinationRow
 from service.db.tables import (
     DELIVERABLE,
     OPEN,
-    AuditEventRow,
     InstanceRow,
     JobRow,
     StudyRow,
 )
-from service.values import EventType, JobState, StudyState
+from service.values import JobState, Lane, StudyState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime, timedelta
 
     from sqlalchemy.orm import Session
@@ -41,6 +40,7 @@ class Late:
     state: JobState
     queued_at: "datetime"
     reason: str | None
+    lane: Lane = Lane.ROUTINE
 
 
 def due(
@@ -86,31 +86,38 @@ def may_be_sent(now: "datetime") -> ColumnElement[bool]:
     )
 
 
-def late(session: "Session", now: "datetime", after: "timedelta") -> tuple[Late, ...]:
-    """Return the drafts that were queued longer than ``after`` ago and are not delivered."""
+def late(
+    session: "Session", now: "datetime", after: "Mapping[Lane, timedelta]"
+) -> tuple[Late, ...]:
+    """Return the drafts that were queued longer ago than their lane allows and are not delivered.
+
+    The shortest of the times bounds what the index ``ix_jobs_open`` is read for.
+    """
     rows = session.scalars(
         select(JobRow)
-        .where(JobRow.state.in_(OPEN), JobRow.queued_at < now - after)
+        .where(
+            JobRow.state.in_(OPEN),
+            JobRow.queued_at < now - min(after.values()),
+            or_(
+                *(
+                    and_(JobRow.lane == int(lane), JobRow.queued_at < now - each)
+                    for lane, each in after.items()
+                )
+            ),
+        )
         .order_by(JobRow.queued_at)
     )
     return tuple(
-        Late(row.job_id, row.study_instance_uid, JobState(row.state), row.queued_at, row.reason)
+        Late(
+            row.job_id,
+            row.study_instance_uid,
+            JobState(row.state),
+            row.queued_at,
+            row.reason,
+            Lane(row.lane),
+        )
         for row in rows
     )
-
-
-def was_told(session: "Session", late_one: Late) -> bool:
-    """Return whether the audit trail knows already that this draft is late."""
-    found = session.scalars(
-        select(AuditEventRow.id)
-        .where(
-            AuditEventRow.study_instance_uid == late_one.study_instance_uid,
-            AuditEventRow.job_id == late_one.job_id,
-            AuditEventRow.event_type == EventType.DRAFT_LATE,
-        )
-        .limit(1)
-    )
-    return found.first() is not None
 
 
 def next_quiet(session: "Session") -> "datetime | None":

@@ -27,7 +27,7 @@ from service.db import queries
 from service.db.engine import Database
 from service.db.tables import DELIVERABLE, AuditEventRow, JobRow
 from service.errors import FenceLost, IllegalTransition, UnknownStudy
-from service.values import EventType, Fence, JobCause, JobFacts, JobState
+from service.values import EventType, Fence, JobCause, JobFacts, JobState, Lane
 
 pytestmark = pytest.mark.integration
 
@@ -369,7 +369,7 @@ def plans(database: Database, database_urls: DatabaseUrls) -> Iterator[list[str]
         lambda session: studies.close_quiet(session, START),
         lambda session: queries.due(session, (JobState.QUEUED,), START, 50),
         lambda session: queries.due(session, DELIVERABLE, START, 50),
-        lambda session: queries.late(session, START, LEASE),
+        lambda session: queries.late(session, START, dict.fromkeys(Lane, LEASE)),
         queries.next_quiet,
     ],
     ids=["claim", "expire", "deliver", "close", "due", "due deliveries", "late", "next quiet"],

@@ -11,7 +11,7 @@ from service import cli
 
 PROMISED = {
     *("up", "down", "status", "check", "settings", "version"),
-    *("send", "studies", "show", "replay", "redeliver", "release"),
+    *("send", "studies", "show", "replay", "hurry", "redeliver", "release"),
     *("listen", "work", "deliver", "sweep", "web"),
     *("look", "simulate"),
 }
