@@ -18,9 +18,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from dicom import spool
-from service import retention
+from service import removing, retention
 from service.db import partitions
-from service.db.tables import JobRow, ResultRow
+from service.db.tables import OPEN, JobRow, ResultRow
 from service.files import private_folder, write_private
 from service.retention import Gone, Place, Rules
 
@@ -165,7 +165,7 @@ class Housekeeper:
         folders = list(islice(self._folders, FOLDERS_AT_ONCE))
         old = [one for one in folders if _changed_before(one, now - ABANDONED)]
         for folder in self._without_row(old):
-            retention.remove_folder(folder)
+            removing.folders([folder])
             self._count(leftovers=1)
         return len(folders) == FOLDERS_AT_ONCE
 
@@ -176,9 +176,7 @@ class Housekeeper:
             paths = session.scalars(select(ResultRow.path).where(ResultRow.job_id.in_(jobs))).all()
             still_open = set(
                 session.scalars(
-                    select(JobRow.job_id).where(
-                        JobRow.job_id.in_(jobs), JobRow.state.in_(retention.OPEN)
-                    )
+                    select(JobRow.job_id).where(JobRow.job_id.in_(jobs), JobRow.state.in_(OPEN))
                 )
             )
         named = {path.rpartition("/")[0] for path in paths}

@@ -9,22 +9,22 @@ Intake of an instance and this hold the same lock, one for each SOP Instance UID
 waits for any lock: a study that somebody works on is left for the next pass.
 """
 
-import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 
-from service import audit
+from service import audit, removing
+from service.db.belonging import delete_rows
 from service.db.outbox_tables import ConsignmentRow, DeliveryRow
-from service.db.tables import OPEN, Base, InstanceRow, JobRow, ResultRow, StudyRow
-from service.files import sync_folder
+from service.db.tables import OPEN, InstanceRow, JobRow, ResultRow, StudyRow
+from service.db.withdrawal_tables import RetirementRow, WithdrawalRow
+from service.replaced import RetirementState
 from service.values import AuditEvent, EventType, JobState, StudyState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -39,6 +39,7 @@ OUTSIDE: Final = (JobState.SUPERSEDED, JobState.SHADOW)
 HELD: Final = "held or collecting"
 BUSY: Final = "somebody works on it"
 ON_ITS_WAY: Final = "a draft is on its way"
+STILL_THERE: Final = "an archive still has to let go of a replaced draft"
 UNPROVEN: Final = "a destination has not proven every object"
 LONGER: Final = "kept longer: failed, withdrawn, or flagged as corrected"
 
@@ -118,13 +119,7 @@ def why_kept(
     )
     if states & set(OPEN):
         return ON_ITS_WAY
-    if _is_owed(session, study_instance_uid):
-        return UNPROVEN
-    if study.corrected_after_sending or states & set(KEPT_LONGER):
-        until = rules.failed_for
-        if until is None or study.last_received_at >= now - until:
-            return LONGER
-    return None
+    return _why_owed(session, study, states, rules, now)
 
 
 def let_go(
@@ -163,23 +158,20 @@ def let_go(
     return gone
 
 
-def delete_rows(session: "Session", study_instance_uid: str) -> None:
-    """Delete every row that belongs to a study, in whatever table, those it needs last."""
-    for table in reversed(Base.metadata.sorted_tables):
-        condition = _of_study(table, study_instance_uid)
-        if condition is not None:
-            session.execute(delete(table).where(condition))
-
-
-def _of_study(table: Table, study_instance_uid: str) -> ColumnElement[bool] | None:
-    """Return which rows of a table belong to the study, by way of its foreign keys; None: none."""
-    if table is StudyRow.__table__:
-        return StudyRow.study_instance_uid == study_instance_uid
-    for key in sorted(table.foreign_keys, key=lambda one: one.parent.name):
-        parent = key.column.table
-        found = None if parent is table else _of_study(parent, study_instance_uid)
-        if found is not None:
-            return key.parent.in_(select(key.column).where(found))
+def _why_owed(
+    session: "Session", study: StudyRow, states: "set[str]", rules: Rules, now: "datetime"
+) -> str | None:
+    """Return what speaks against letting go of a study on which nobody works any more."""
+    uid = study.study_instance_uid
+    if _is_owed(session, uid):
+        return UNPROVEN
+    if _is_to_be_retired(session, uid):
+        return STILL_THERE
+    is_longer = study.corrected_after_sending or states & set(KEPT_LONGER)
+    if is_longer or _is_withdrawn(session, uid):
+        until = rules.failed_for
+        if until is None or study.last_received_at >= now - until:
+            return LONGER
     return None
 
 
@@ -222,6 +214,31 @@ def _is_owed(session: "Session", study_instance_uid: str) -> bool:
     return bool(session.scalar(select(or_(consigned, unconsigned))))
 
 
+def _is_to_be_retired(session: "Session", study_instance_uid: str) -> bool:
+    """Return whether an archive has not yet let go of a draft that was replaced."""
+    found = session.scalars(
+        select(RetirementRow.job_id)
+        .join(JobRow, JobRow.job_id == RetirementRow.job_id)
+        .where(
+            JobRow.study_instance_uid == study_instance_uid,
+            RetirementRow.state == RetirementState.OPEN,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def _is_withdrawn(session: "Session", study_instance_uid: str) -> bool:
+    """Return whether a person's word stands that this study must not be read by itself."""
+    found = session.scalars(
+        select(WithdrawalRow.id).where(
+            WithdrawalRow.study_instance_uid == study_instance_uid,
+            WithdrawalRow.lifted_at.is_(None),
+        )
+    )
+    return found.first() is not None
+
+
 def _alone(session: "Session", study_instance_uid: str) -> bool:
     """Take intake's lock of every instance of the study; False when one is taken."""
     uids = session.scalars(
@@ -254,32 +271,8 @@ def _remove_files(session: "Session", study_instance_uid: str, rules: Rules) -> 
     names = session.scalars(
         select(InstanceRow.spool_path).where(InstanceRow.study_instance_uid == study_instance_uid)
     )
-    remove_durably([rules.spool / name for name in names])
+    removing.files([rules.spool / name for name in names])
     job_ids = session.scalars(
         select(JobRow.job_id).where(JobRow.study_instance_uid == study_instance_uid)
     ).all()
-    for job_id in job_ids:
-        remove_folder(rules.kept_results / str(job_id))
-    if rules.kept_results.is_dir():
-        sync_folder(rules.kept_results)
-
-
-def remove_durably(paths: "Sequence[Path]") -> None:
-    """Remove files, those that are gone already too, and bring that to the disk."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-    for folder in {path.parent for path in paths}:
-        if folder.is_dir():
-            sync_folder(folder)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with all in it; harmless when it is gone.
-
-    Raises
-    ------
-    OSError
-        If something in it cannot be removed.
-    """
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    removing.folders([rules.kept_results / str(job_id) for job_id in job_ids])

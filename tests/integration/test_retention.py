@@ -11,8 +11,9 @@ from sqlalchemy import func, select, text, update
 
 from dicom.errors import IntakeUnavailable
 from dicom.values import StoreOutcome
-from service import deliveries, housekeeping, jobs, retention
+from service import deliveries, housekeeping, jobs, removing, retention
 from service.consignments import Outbox
+from service.db import belonging
 from service.db.engine import Database
 from service.db.outbox_tables import ConsignmentRow, DeliveryRow
 from service.db.tables import AuditEventRow, Base, InstanceRow, JobRow, StudyRow
@@ -78,7 +79,7 @@ def left(database: Database, home: Path) -> tuple[int, list[Path]]:
         counts = [
             session.scalar(select(func.count()).select_from(table)) or 0
             for table in Base.metadata.sorted_tables
-            if not table.name.startswith("audit_")
+            if belonging.is_of_a_study(table.name)
         ]
     return sum(counts), [path for path in home.rglob("*") if path.is_file()]
 
@@ -215,7 +216,7 @@ def test_no_row_goes_before_its_files_are_gone_from_the_disk(
         assert {tmp_path / "spool" / "objects" / "aa", tmp_path / "results"} <= set(synced)
         delete_rows(session, study)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(retention, "sync_folder", synced.append)
+    monkeypatch.setattr(removing, "sync_folder", synced.append)
     monkeypatch.setattr(retention, "delete_rows", deleting)
     assert isinstance(let_go(database, tmp_path), Gone)
 
@@ -345,3 +346,48 @@ def test_a_disk_that_refuses_ends_the_pass_and_keeps_the_rows(
     assert (done.studies, done.fault) == (0, "PermissionError")
     with database.begin() as session:
         assert session.scalar(select(func.count()).select_from(InstanceRow)) == 1
+
+
+def test_a_study_whose_replaced_draft_is_still_in_an_archive_stays(
+    database: Database, tmp_path: Path
+) -> None:
+    delivered(database, tmp_path)
+    change(
+        database,
+        text(
+            "INSERT INTO retirements (job_id, destination, successor_job_id, state,"
+            " next_attempt_at, opened_at)"
+            " SELECT job_id, 'pacs', job_id, 'OPEN', queued_at, queued_at FROM jobs"
+        ),
+    )
+    assert let_go(database, tmp_path) == retention.STILL_THERE
+
+
+def test_a_withdrawal_that_stands_is_kept_longer_and_then_goes_with_the_study(
+    database: Database, tmp_path: Path
+) -> None:
+    delivered(database, tmp_path)
+    change(
+        database,
+        text(
+            "INSERT INTO withdrawals (study_instance_uid, withdrawn_at, withdrawn_by, reason)"
+            " SELECT study_instance_uid, now(), 'DR', 'wrong side' FROM studies"
+        ),
+    )
+    assert let_go(database, tmp_path, failed_days=60) == retention.LONGER
+    assert isinstance(let_go(database, tmp_path, NOW + 61 * DAY, failed_days=60), Gone)
+    assert left(database, tmp_path) == (0, [])
+
+
+def test_every_table_with_a_study_in_it_is_known(database: Database) -> None:
+    with database.begin() as session:
+        columns = session.execute(
+            text(
+                "SELECT table_name FROM information_schema.columns"
+                " WHERE column_name IN ('study_instance_uid', 'job_id', 'result_id')"
+                " AND table_schema = 'public' AND table_name NOT LIKE 'audit_%'"
+            )
+        )
+        tables = set(columns.scalars())
+    # A person's correction may come before the study, and stays when the study goes.
+    assert {name for name in tables if not belonging.is_of_a_study(name)} == {"patient_corrections"}
