@@ -35,7 +35,7 @@ def sweep() -> None:
     stop = stop_on_signals()
     database = Database(settings.database_url.get_secret_value(), application_name="carina-sweep")
     check_durable(database)
-    migrate.check(database)
+    migrate.check(database, "sweep")
     ready.announce()
     with Pulse(settings, "sweep"):
         sweeping.run_forever(database, settings, stop)
@@ -57,7 +57,7 @@ def hl7() -> None:
     stop = stop_on_signals()
     database = Database(settings.database_url.get_secret_value(), application_name="carina-hl7")
     check_durable(database)
-    migrate.check(database)
+    migrate.check(database, "hl7")
     with Pulse(settings, "hl7"):
         server.run(settings, database, stop)
     database.dispose()
@@ -90,6 +90,6 @@ def db_upgrade() -> None:
 def _begin(process: str) -> Settings:
     settings = load()
     logs.configure(settings, process)
+    tracing.configure(settings, process)
     log.info("process_started")
     return settings
-    tracing.configure(settings, process)

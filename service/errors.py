@@ -106,6 +106,10 @@ class DatabaseNotMigrated(ServiceError):
     """The schema is not at this version's head."""
 
 
+class UpgradeRefused(ServiceError):
+    """A process runs that could not live with the new tables."""
+
+
 class AuditBroken(ServiceError):
     """The audit trail does not verify."""
 

@@ -84,7 +84,7 @@ def serve(settings: "Settings", stop: threading.Event) -> None:
     database = Database(settings.database_url.get_secret_value(), application_name="carina-listen")
     try:
         check_durable(database)
-        migrate.check(database)
+        migrate.check(database, "listen")
         listener = _start(settings, database)
         log.info("listening", port=listener.port, ae_title=settings.listener_ae_title)
         ready.announce()

@@ -4,6 +4,7 @@ A supervisor sees its own children; processes on other machines are known by thi
 that ends in good order takes its row away; one that fell silent is told about for a day.
 """
 
+import importlib.metadata
 import os
 import socket
 import threading
@@ -16,6 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.db import migrate
 from service.db.engine import Database
 from service.db.tables import WorkerRow
 
@@ -57,6 +59,7 @@ class Pulse:
         self._every_s = every_s
         self._url = settings.database_url.get_secret_value()
         self._started_at = datetime.now(UTC)
+        self._version = _version()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
@@ -93,13 +96,20 @@ class Pulse:
             process_id=os.getpid(),
             started_at=self._started_at,
             seen_at=now,
-            detail={},
+            detail={"schema": migrate.head(), "version": self._version},
         )
         session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
         session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - FORGOTTEN_AFTER))
 
     def _leave(self, session: "Session", _now: datetime) -> None:
         session.execute(delete(WorkerRow).where(WorkerRow.name == self.name))
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("carina")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+source"
 
 
 def seen(session: "Session", now: datetime) -> tuple[ProcessSeen, ...]:

@@ -43,7 +43,7 @@ def run(
     DatabaseNotDurable, DatabaseNotMigrated
         Before any message is taken.
     """
-    _check(settings)
+    _check(settings, process)
     workshop = Workshop(settings) if load_eye is None else Workshop(settings, load_eye)
     app = make_app(settings, workshop)
     # Logging is set up already, the same for every process; children inherit it.
@@ -68,12 +68,12 @@ def _keep_logging(**_: object) -> None:
     """Stand in for Celery's own set-up of logging: a receiver is all it looks for."""
 
 
-def _check(settings: "Settings") -> None:
+def _check(settings: "Settings", process: str) -> None:
     url = settings.database_url.get_secret_value()
     database = Database(url, application_name="carina-worker")
     try:
         check_durable(database)
-        migrate.check(database)
+        migrate.check(database, process)
     finally:
         # The children must not inherit a connection.
         database.dispose()

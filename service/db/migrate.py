@@ -1,4 +1,4 @@
-"""Bring the tables to this version, and refuse to run on any other.
+"""Bring the tables to this version, and refuse to run on any that code of it cannot live with.
 
 The role that upgrades owns the tables. The role of the service gets just what it needs; of the
 audit trail it may read and add, never change or remove.
@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
 from service.db import (  # noqa: F401 - some are only made known to Base by this
+    beside,
     outbox_tables,
     partitions,
     withdrawal_tables,
@@ -42,6 +43,8 @@ def upgrade(owner_url: str, service_url: str = "") -> None:
     ------
     DatabaseNotDurable
         If the server could lose a committed transaction.
+    UpgradeRefused
+        If a process runs that could not live with the new tables.
     """
     database = Database(owner_url, application_name="carina-upgrade")
     try:
@@ -52,14 +55,26 @@ def upgrade(owner_url: str, service_url: str = "") -> None:
     with engine.begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        found = MigrationContext.configure(connection).get_current_revision() or ""
+        pending = [one for one in revisions() if one > found]
+        beside.refuse_if_lived_in(connection, found, pending)
         command.upgrade(_config(connection), "head")
+        if pending:
+            beside.leave_floors(connection, revisions())
         role = make_url(service_url).username if service_url else None
         if role and role != make_url(owner_url).username:
             _grant(connection, role)
 
 
-def check(database: Database) -> None:
-    """Refuse tables of another version.
+def revisions() -> tuple[str, ...]:
+    """Return every revision this version knows, in order."""
+    return tuple(sorted(path.name[:4] for path in (_folder() / "versions").glob("[0-9]*.py")))
+
+
+def check(database: Database, role: str | None = None) -> None:
+    """Refuse tables that code of this version cannot work with; newer ones may still take it.
+
+    ``role`` is that of the process; None: one that does what all of them do.
 
     Raises
     ------
@@ -67,7 +82,14 @@ def check(database: Database) -> None:
         Naming both revisions and the command that helps.
     """
     with database.engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        found = MigrationContext.configure(connection).get_current_revision() or ""
+        if found > head() and beside.is_welcome(connection, role, head()):
+            return
+    if found > head():
+        raise DatabaseNotMigrated(
+            f"the tables are at {found}, which takes no {role or 'process'} of this version"
+            f" ({head()}): start the newer version"
+        )
     if found != head():
         raise DatabaseNotMigrated(
             f"the tables are at {found or 'nothing'}, this version needs {head()}:"
