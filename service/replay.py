@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from service import audit, consignments, jobs, lifecycle, studies
+from service import audit, consignments, jobs, lifecycle, studies, withdrawing
 from service.db.tables import JobRow, ResultRow
 from service.errors import NothingToDeliver, NothingToRead, StudyHeld
 from service.values import (
@@ -47,6 +47,7 @@ def replay(session: "Session", study_instance_uid: str, user_id: str, now: "date
     if not studies.has_film(session, study):
         raise NothingToRead("nothing in this study is of a class that is read")
     _tell(session, study, EventType.REPLAY_REQUESTED, user_id, now)
+    withdrawing.lift(session, study_instance_uid, now)
     # Whatever was still being waited for is in it now.
     study.state = StudyState.CLOSED.value
     study.corrected_after_sending = False

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from service.db import queries
+from service.db import queries, withdrawal_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -42,7 +42,7 @@ class Ringer:
         self, session: "Session", now: "datetime", opened: "Collection[Job]" = ()
     ) -> "tuple[UUID, ...]":
         """Return the jobs to ring for now; ``opened`` were made just before and not rung yet."""
-        waiting = queries.due(session, self._states, now - GRACE, AT_ONCE)
+        waiting = self._waiting(session, now - GRACE)
         fresh = [one for one in waiting if self._rung.get(one.job_id) != one.since]
         if fresh or not waiting:
             self._pause, self._again_at = AGAIN_AFTER, now + AGAIN_AFTER
@@ -59,8 +59,21 @@ class Ringer:
             for job_id in job_ids:
                 self._rung.pop(job_id, None)
 
+    def _waiting(self, session: "Session", before: "datetime") -> "tuple[Due, ...]":
+        return queries.due(session, self._states, before, AT_ONCE)
+
     def _remember(self, now: "datetime", waiting: "Iterable[Due]", opened: "Iterable[Job]") -> None:
         """Keep what still waits, and what was rung so lately that it does not count as waiting."""
         self._rung = {job: since for job, since in self._rung.items() if since > now - GRACE}
         self._rung |= {one.job_id: one.since for one in waiting}
         self._rung |= {job.job_id: job.queued_at for job in opened}
+
+
+class RetirementRinger(Ringer):
+    """Rings for objects that should be rejected or deleted: deliverers do that too."""
+
+    def __init__(self, ring: "Callable[[Iterable[UUID]], bool]") -> None:
+        super().__init__(ring, ())
+
+    def _waiting(self, session: "Session", before: "datetime") -> "tuple[Due, ...]":
+        return withdrawal_queries.retirements_due(session, before, AT_ONCE)

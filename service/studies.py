@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from service import audit, jobs
+from service.db import withdrawal_queries
 from service.db.tables import InstanceRow, JobRow, StudyRow
 from service.errors import StudyHeld, UnknownStudy
 from service.patients import PatientKeys, are_one
@@ -109,7 +110,13 @@ def collect(
     now: "datetime",
     quiet_period: timedelta,
 ) -> None:
-    """Start the quiet period again; what has not been sent is not worth finishing."""
+    """Start the quiet period again; what has not been sent is not worth finishing.
+
+    A study whose drafts were withdrawn is not read by itself: it stays closed.
+    """
+    if withdrawal_queries.is_withdrawn(session, study.study_instance_uid):
+        study.state = StudyState.CLOSED.value
+        return
     study.state = StudyState.COLLECTING.value
     study.next_cause = cause.value
     study.quiet_until = now + quiet_period

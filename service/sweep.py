@@ -20,7 +20,7 @@ from service.db.tables import DELIVERABLE
 from service.dispatch import Bell
 from service.errors import AuditBroken
 from service.housekeeping import Housekeeper
-from service.ringing import Ringer
+from service.ringing import RetirementRinger, Ringer
 from service.seal import Sealer
 from service.values import JobState
 
@@ -49,6 +49,7 @@ class Sweep:
         self._sealer = Sealer(database, settings.audit_heads)
         self._analyse = Ringer(bell.ring_analyse, (JobState.QUEUED,))
         self._deliver = Ringer(bell.ring_deliver, DELIVERABLE)
+        self._retire = RetirementRinger(bell.ring_deliver)
         self._places = Places(settings.corrections, settings.spool)
         self._housekeeper = Housekeeper(database, settings)
         self._next_housekeeping: datetime | None = None
@@ -89,12 +90,14 @@ class Sweep:
         with self._database.begin() as session:
             analyse = self._analyse.due(session, now, opened)
             deliver = self._deliver.due(session, now)
+            retire = self._retire.due(session, now)
         if analyse:
             failpoints.reach(Failpoint.BEFORE_RING)
         self._analyse.ring(analyse)
         if analyse:
             failpoints.reach(Failpoint.AFTER_RING)
         self._deliver.ring(deliver)
+        self._retire.ring(retire)
         if self._next_alarm is None or now >= self._next_alarm:
             self._next_alarm = now + ALARM_EVERY
             with self._database.begin() as session:

@@ -15,7 +15,7 @@ import structlog
 from dicom import failpoints
 from dicom.errors import AssociationFailed
 from dicom.failpoints import Failpoint
-from service import audit, consignments, deliveries, jobs, sources
+from service import audit, consignments, deliveries, jobs, retiring, sources
 from service.consignments import Outbox
 from service.errors import NothingToDeliver
 from service.values import JobFacts, JobState
@@ -154,6 +154,7 @@ class Delivery:
             owed = deliveries.prove(session, self._fence, archive.name, found, now)
             if not owed:
                 jobs.move(session, self._fence, JobState.DELIVERED, now)
+                retiring.open_for(session, self._fence, archive, now)
                 failpoints.reach(Failpoint.BEFORE_PROOF_COMMIT)
                 return
             tries = self._job.delivery_attempts

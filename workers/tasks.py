@@ -15,6 +15,7 @@ from workers.analyse_step import analyse
 from workers.deliver_step import deliver
 from workers.lanes import Lanes
 from workers.profiles import ProfileBook
+from workers.retire_step import retire
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -50,13 +51,14 @@ class Workshop:
         names = [one.name for one in self._settings.archives]
         if len(names) > 1:
             serve = Lanes(
-                lambda name: deliver(self.context, name) is not None, DELIVERIES_AT_MOST_S
+                lambda name: deliver(self.context, name) is not None or retire(self.context, name),
+                DELIVERIES_AT_MOST_S,
             )
             serve.run([*names, STRAYS])
             return
         started = time.monotonic()
         while time.monotonic() - started < DELIVERIES_AT_MOST_S:
-            if deliver(self.context) is None:
+            if deliver(self.context) is None and not retire(self.context):
                 return
 
     @functools.cached_property

@@ -27,9 +27,6 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["notice_job_id"], ["jobs.job_id"], name=op.f("fk_withdrawals_notice_job_id_jobs")
-        ),
-        sa.ForeignKeyConstraint(
             ["study_instance_uid"],
             ["studies.study_instance_uid"],
             name=op.f("fk_withdrawals_study_instance_uid_studies"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from service.db.withdrawal_tables import RetirementRow
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -74,15 +76,22 @@ def may_be_sent(now: "datetime") -> ColumnElement[bool]:
         ConsignmentRow.state.in_(DELIVERABLE),
         ConsignmentRow.next_attempt_at <= now,
         ConsignmentRow.owner.is_(None),
-        ~select(DestinationRow.name)
+        ~held_back(ConsignmentRow),
+    )
+
+
+def held_back(row: "type[ConsignmentRow | RetirementRow]") -> ColumnElement[bool]:
+    """Return the condition that an operator keeps a row's destination from being served."""
+    return (
+        select(DestinationRow.name)
         .where(
-            DestinationRow.name == ConsignmentRow.destination,
+            DestinationRow.name == row.destination,
             or_(
                 and_(DestinationRow.held_since.is_not(None), ~DestinationRow.drains),
-                DestinationRow.held_since < ConsignmentRow.opened_at,
+                DestinationRow.held_since < row.opened_at,
             ),
         )
-        .exists(),
+        .exists()
     )
 
 

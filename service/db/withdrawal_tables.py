@@ -22,7 +22,7 @@ class WithdrawalRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(ForeignKey(StudyRow.study_instance_uid))
-    notice_job_id: Mapped[UUID | None] = mapped_column(ForeignKey(JobRow.job_id))
+    notice_job_id: Mapped[UUID | None]
     withdrawn_at: Mapped[datetime]
     withdrawn_by: Mapped[str]
     reason: Mapped[str]
