@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from service import archive, auditlog, telling, terminal
+from service import archive, auditlog, telling, terminal, verified
 from service import verify as verifying
 from service.auditlog import AuditQuery
 from service.db.engine import Database
@@ -54,11 +54,18 @@ def list_events(
 def verify(
     *,
     archives: Annotated[Path | None, typer.Option(help="Folder of archived parts")] = None,
+    recent: Annotated[
+        bool, typer.Option("--recent", help="Only what came since it was last found intact")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
     """Prove that the audit trail is what was sealed. Exit code 1 if it is not."""
+    path = load().audit_heads
+    since = verified.read(path.parent) if recent else None
     with opened() as database:
-        report = verifying.verify(database, load().audit_heads, datetime.now(UTC), archives)
+        report = verifying.verify(database, path, datetime.now(UTC), archives, since)
+    if report.is_intact and report.end is not None:
+        verified.write(path.parent, report.end)
     if as_json:
         terminal.as_json(dataclasses.asdict(report) | {"is_intact": report.is_intact})
     else:
@@ -66,6 +73,8 @@ def verify(
             f"{report.events} events, {report.sealed} sealed, {report.pending} waiting,"
             f" proven outside the database up to link {report.proven}"
         )
+        if since is not None:
+            terminal.say(f"  only what was sealed behind link {since.position}")
         if report.archived:
             looked = "and read too" if archives else "and not looked at: --archives"
             terminal.say(f"  {report.archived} events are archived in files, {looked}")

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from service import archive, chain, heads
 from service.db import partitions
 from service.db.tables import AuditEventRow, AuditPendingRow, AuditSealRow
+from service.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ class AuditReport:
     pending: int
     proven: int
     archived: int
+    end: Verified | None
     faults: tuple[AuditFault, ...]
 
     @property
@@ -62,12 +64,18 @@ class AuditReport:
 
 
 def verify(
-    database: "Database", heads_path: "Path", now: "datetime", archives: "Path | None" = None
+    database: "Database",
+    heads_path: "Path",
+    now: "datetime",
+    archives: "Path | None" = None,
+    since: Verified | None = None,
 ) -> AuditReport:
     """Check every link, every event, the file of heads and the triggers.
 
     It reads one snapshot, so it may run beside everything else. The first thousand faults are
     listed. Files that were taken out of the trail are read too when their folder is given.
+    ``since``: only what was sealed behind a mark that was found intact before; what somebody has
+    changed in front of it is not seen, but that the mark itself still stands is.
     """
     proven: Sequence[Head] = ()
     faults: list[AuditFault] = []
@@ -79,18 +87,19 @@ def verify(
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         session.execute(text("SET LOCAL statement_timeout = 0"))
         walk = _Walk({head.position: head for head in proven}, archive.known(session))
-        faults += walk.run(session)
-        faults += _heads_faults(proven, walk.last_position)
-        faults += _unsealed_faults(session, now)
+        faults += walk.run(session, since)
+        faults += _heads_faults(proven, walk.last_position, since.position if since else 0)
+        faults += _unsealed_faults(session, now, since.event_id if since else 0)
         faults += _trigger_faults(session)
         if archives is not None:
             faults += (AuditFault(*fault) for fault in archive.faults_of(session, archives))
         return AuditReport(
-            events=session.scalar(select(func.count()).select_from(AuditEventRow)) or 0,
+            events=_events(session, since.event_id if since else 0),
             sealed=walk.sealed,
             pending=session.scalar(select(func.count()).select_from(AuditPendingRow)) or 0,
             proven=proven[-1].position if proven else 0,
             archived=walk.archived,
+            end=walk.end,
             faults=tuple(faults[:FAULTS_MAX]),
         )
 
@@ -106,8 +115,13 @@ class _Walk:
         self.archived = 0
         self.sealed = 0
         self.last_position = 0
+        self.end: Verified | None = None
 
-    def run(self, session: "Session") -> "Iterator[AuditFault]":
+    def run(self, session: "Session", since: Verified | None) -> "Iterator[AuditFault]":
+        previous = chain.GENESIS
+        if since is not None:
+            yield from _mark_faults(session, since)
+            self.last_position, previous, self.end = since.position, since.chain_sha256, since
         # Columns, not objects: a million events are compared in minutes, not in an hour.
         rows = session.execute(
             select(
@@ -117,15 +131,16 @@ class _Walk:
                 *AuditEventRow.__table__.columns,
             )
             .outerjoin(AuditEventRow, AuditEventRow.id == AuditSealRow.event_id)
+            .where(AuditSealRow.position > self.last_position)
             .order_by(AuditSealRow.position)
             .execution_options(yield_per=READ_AT_ONCE)
         )
-        previous = chain.GENESIS
         for row in rows:
             yield from self._link_faults(row, previous)
             previous = row.chain_sha256
             self.sealed += 1
             self.last_position = row.position
+            self.end = Verified(row.position, row.event_id, row.chain_sha256)
 
     def _link_faults(self, seal: "Row[Any]", previous: str) -> "Iterator[AuditFault]":
         where = {"event_id": seal.event_id, "position": seal.position}
@@ -145,10 +160,25 @@ class _Walk:
             yield AuditFault("CHAIN_REWRITTEN", words, **where)
 
 
-def _heads_faults(proven: "Sequence[Head]", last_position: int) -> "Iterator[AuditFault]":
-    expected = 1
-    for head in proven:
-        if head.first != expected:
+def _mark_faults(session: "Session", since: Verified) -> "Iterator[AuditFault]":
+    """Look whether the mark that everything before hangs on still stands."""
+    link = select(AuditSealRow.chain_sha256).where(AuditSealRow.position == since.position)
+    if session.scalar(link) != since.chain_sha256:
+        words = f"link {since.position} is not the one that was verified before"
+        yield AuditFault("CHAIN_REWRITTEN", words, position=since.position)
+
+
+def _events(session: "Session", behind: int) -> int:
+    counted = select(func.count()).where(AuditEventRow.id > behind)
+    return session.scalar(counted) or 0
+
+
+def _heads_faults(
+    proven: "Sequence[Head]", last_position: int, behind: int
+) -> "Iterator[AuditFault]":
+    expected = behind + 1
+    for head in (head for head in proven if head.position > behind):
+        if head.first != expected and not head.first <= behind:
             words = f"the file of heads does not speak for links {expected} to {head.first - 1}"
             yield AuditFault("HEADS_GAP", words, position=head.first)
         expected = head.position + 1
@@ -159,12 +189,12 @@ def _heads_faults(proven: "Sequence[Head]", last_position: int) -> "Iterator[Aud
         yield AuditFault("HEADS_MISSING", "there is no file of heads: nothing is proven")
 
 
-def _unsealed_faults(session: "Session", now: "datetime") -> "Iterator[AuditFault]":
+def _unsealed_faults(session: "Session", now: "datetime", behind: int) -> "Iterator[AuditFault]":
     unsealed = (
         select(func.count(), func.min(AuditEventRow.id))
         .outerjoin(AuditSealRow, AuditSealRow.event_id == AuditEventRow.id)
         .outerjoin(AuditPendingRow, AuditPendingRow.event_id == AuditEventRow.id)
-        .where(AuditSealRow.event_id.is_(None))
+        .where(AuditSealRow.event_id.is_(None), AuditEventRow.id > behind)
     )
     count, first = session.execute(unsealed.where(AuditPendingRow.event_id.is_(None))).one()
     if count:
