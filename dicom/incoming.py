@@ -56,7 +56,7 @@ class IncomingFile:
     def flush(self) -> None:
         """Do nothing: nothing is buffered."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes; after a failure they are counted and thrown away."""
         self._guarded(lambda: self._put(data))
         failpoints.reach(Failpoint.CHUNK_RECEIVED)
@@ -115,7 +115,7 @@ class IncomingFile:
         self._watermark.check_new()
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         if self.size_bytes + len(data) > self._maximum_bytes:
             raise OSError(errno.EFBIG, "larger than allowed")
         descriptor = self._open_descriptor()
@@ -128,7 +128,7 @@ class IncomingFile:
             self._watermark.check_begun()
             self._write_back()
 
-    def _hash(self, data: bytes) -> None:
+    def _hash(self, data: bytes | memoryview) -> None:
         if self._head is None:
             self._sha256.update(data)
             return

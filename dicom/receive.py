@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import AE, _config
 
-from dicom import contexts, gate, spool, uids, upper_layer
+from dicom import contexts, fast_path, gate, spool, uids, upper_layer
+from dicom.bounded_socket import MAXIMUM_PDU_BYTES
 from dicom.incoming import IncomingFolder
 from dicom.notices import AssociationNotice, NoticeKind
 from dicom.reception import Desk, Reception
@@ -37,7 +38,8 @@ class ListenerConfig:
     ``disk_resume_bytes`` are free (0: as soon as the reserve is). ``acse_timeout_s``
     is for the association request after connecting, ``socket_timeout_s`` for any byte in the
     middle of a PDU, ``network_timeout_s`` for silence between messages. ``port`` 0 takes a free
-    one. With ``reuse_port`` several processes may listen on one port.
+    one. With ``reuse_port`` several processes may listen on one port. ``fast_path`` asks for
+    :mod:`dicom.fast_path`, which is taken only where :func:`dicom.fast_path.obstacle` sees none.
     """
 
     spool_root: Path
@@ -55,6 +57,7 @@ class ListenerConfig:
     network_timeout_s: float = 60.0
     reuse_port: bool = False
     ssl_context: "ssl.SSLContext | None" = None
+    fast_path: bool = False
 
 
 def utc_now() -> datetime:
@@ -134,6 +137,7 @@ def start(
         socket_timeout_s=config.socket_timeout_s,
         reuse_port=config.reuse_port,
         ssl_context=config.ssl_context,
+        fast_path=config.fast_path and fast_path.obstacle() is None,
     )
     return Listener(upper_layer.BoundedServer(_application_entity(config), plan))
 
@@ -141,7 +145,7 @@ def start(
 def _application_entity(config: ListenerConfig) -> AE:
     ae = AE(config.ae_title)
     ae.supported_contexts = contexts.supported(config.other_sop_classes)
-    ae.maximum_pdu_size = upper_layer.MAXIMUM_PDU_BYTES
+    ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
     ae.maximum_associations = config.limits.maximum_connections  # our gate counts, more exactly
     ae.acse_timeout = config.acse_timeout_s
     ae.dimse_timeout = config.network_timeout_s

@@ -16,7 +16,6 @@ pynetdicom is named in one place, :func:`check_version`, and the dependency is p
 import socket
 import ssl
 import threading
-import time
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,12 +24,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from pynetdicom import dimse_messages
-from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
+from pynetdicom.transport import AssociationServer, RequestHandler
 
-from dicom import gate, machine, quiet, tls
+from dicom import fast_path, gate, machine, quiet, wakeful
+from dicom.bounded_socket import BoundedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,21 +37,16 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import EventHandlerType
     from pynetdicom.pdu_primitives import P_DATA
+    from pynetdicom.transport import AssociationSocket
 
     from dicom.incoming import IncomingFolder
 
 log = structlog.get_logger(__name__)
 
 TESTED_PYNETDICOM = "3.0.4"
-MAXIMUM_PDU_BYTES = 131072
-"""dcmtk sends no larger; smaller costs time (128 K: 18 ms, 16 K: 37 ms of CPU per film)."""
-
-_PDU_TOLERANCE_BYTES = 1024  # some senders count the header of a PDV on top of what was agreed
-_REQUEST_MAX_BYTES = 1 << 20  # 128 contexts of 45 syntaxes are 150 KB
 _COMMAND_MAX_BYTES = 1 << 16
 _IN_MEMORY_MAX_BYTES = 1 << 20
 _QUEUED_MESSAGES_MAX = 8
-_LOOP_DELAY_S = 0.005  # 1 ms, the default, costs a fifth of a core for ten idle associations
 _BACKLOG = 128
 _INVALID_PDU = "Evt19"  # unrecognised or invalid PDU (PS3.8 table 9-10): leads to A-ABORT
 
@@ -70,6 +63,7 @@ class Plan:
     socket_timeout_s: float = 60.0
     reuse_port: bool = False
     ssl_context: ssl.SSLContext | None = None
+    fast_path: bool = False  # see dicom.fast_path
 
 
 def check_version() -> None:
@@ -85,89 +79,7 @@ def check_version() -> None:
         raise RuntimeError(f"pynetdicom {found} is not the {TESTED_PYNETDICOM} this was made for")
 
 
-class BoundedSocket(AssociationSocket):
-    """Reads no PDU longer than was agreed, waits for none for ever, and reads in large pieces."""
-
-    def __init__(
-        self,
-        stock: AssociationSocket,
-        timeout_s: float,
-        tls_failed: "Callable[[str], None]" = lambda _: None,
-    ) -> None:
-        # Taking over what the stock socket has: making a second one would announce the
-        # connection twice to the state machine.
-        self.__dict__.update(stock.__dict__)
-        self._timeout_s = timeout_s
-        self._tls_failed = tls_failed
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Return ``nr_bytes`` from the peer; fewer when it has closed the connection.
-
-        Raises
-        ------
-        ConnectionError
-            If this is more than a PDU may have; it is then closed.
-        TimeoutError
-            If the bytes do not come in time, all together: a byte now and then does not help.
-        ssl.SSLError
-            If the handshake, which the first call waits for, fails.
-        """
-        if self.socket is None:
-            raise ConnectionError("closed")
-        if nr_bytes > self._allowed_bytes():
-            self._refuse()
-            raise ConnectionError("a PDU longer than agreed")
-        buffer = bytearray(nr_bytes)
-        try:
-            with memoryview(buffer) as view:
-                have = self._fill(self.socket, view)
-        except ssl.SSLError as error:
-            if not isinstance(error, ssl.SSLEOFError):  # one that only knocks is not worth a word
-                self._tls_failed(tls.words(error))
-            raise
-        if have < nr_bytes:
-            self._wake_up()
-        return buffer if have == nr_bytes else buffer[:have]
-
-    def _fill(self, source: socket.socket, view: memoryview) -> int:
-        allowed_s = self._timeout_s if self.assoc.is_established else self.assoc.acse_timeout
-        deadline = time.monotonic() + (allowed_s or self._timeout_s)
-        have = 0
-        while have < len(view):
-            source.settimeout(max(deadline - time.monotonic(), 0.001))
-            got = source.recv_into(view[have:])
-            if not got:
-                break
-            have += got
-        source.settimeout(self._timeout_s)
-        return have
-
-    def _wake_up(self) -> None:
-        """Tell a thread that waits for an association request that none will come."""
-        waiting = self.assoc.dul.to_user_queue
-        if self.assoc.requestor.primitive is None and waiting.empty():
-            waiting.put(cast("Any", None))
-
-    def _allowed_bytes(self) -> int:
-        if self.assoc.is_established:
-            return MAXIMUM_PDU_BYTES + _PDU_TOLERANCE_BYTES
-        return _REQUEST_MAX_BYTES
-
-    def _refuse(self) -> None:
-        abort = A_ABORT_RQ()
-        abort.source, abort.reason_diagnostic = 0x02, 0x06  # provider: invalid PDU parameter value
-        self.send(abort.encode())
-        self._shutdown_socket()
-
-    def _shutdown_socket(self) -> None:
-        """Close the socket even when the peer has gone first, where the stock one leaks it."""
-        super()._shutdown_socket()
-        self._wake_up()
-        if self.socket is not None:
-            self.socket.close()
-
-
-class BoundedDimse(DIMSEServiceProvider):
+class BoundedDimse(wakeful.WakefulDimse):
     """Collects no message without limit, and survives a message that makes no sense."""
 
     def receive_primitive(self, primitive: "P_DATA") -> None:
@@ -210,14 +122,14 @@ class _Handler(RequestHandler):
     def _create_association(self) -> "Association":
         assoc = super()._create_association()
         plan, address = self.server.plan, gate.plain_address(self.client_address[0])
-        assoc.dul.socket = BoundedSocket(
-            cast("AssociationSocket", assoc.dul.socket),
-            plan.socket_timeout_s,
-            partial(plan.refused, address),
-        )
+        stock = cast("AssociationSocket", assoc.dul.socket)
+        connection = BoundedSocket(stock, plan.socket_timeout_s, partial(plan.refused, address))
+        dimse = BoundedDimse(assoc)
+        assoc.dul.socket, assoc.dimse = connection, dimse
         assoc.dul.state_machine = machine.BoundedMachine(assoc.dul)
-        assoc.dul._run_loop_delay = _LOOP_DELAY_S  # noqa: SLF001 - no public name
-        assoc.dimse = BoundedDimse(assoc)
+        wakeful.connect(assoc, dimse, connection)
+        if plan.fast_path:
+            fast_path.install(assoc, connection)
         plan.gate.connected(assoc, address)
         return assoc
 
