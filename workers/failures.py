@@ -106,6 +106,7 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     service_errors.StartFailed: _leave("a part of the installation did not start"),
     service_errors.DatabaseNotDurable: _leave("the database may lose what it confirmed"),
     service_errors.DatabaseNotMigrated: _leave("the database needs carina db upgrade"),
+    service_errors.UpgradeRefused: _fail("a process runs that cannot live with the new tables"),
     service_errors.AuditBroken: _leave("the audit trail does not verify"),
     service_errors.EmbeddedServerFailed: _leave("an embedded server is not running"),
     # the world
