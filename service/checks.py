@@ -81,6 +81,18 @@ def disk(settings: "Settings") -> Check:
     return Check("disk", is_well=enough, words=f"{free} MB free, {settings.disk_reserve_mb} kept")
 
 
+def short_way(settings: "Settings") -> Check:
+    """Tell which way a data set takes into the spool, and why not the one that was asked for."""
+    if not settings.listener_fast_path:
+        return Check("fast path", is_well=True, words="off")
+    # The listener is heavy, and most who ask for the state do not ask for this.
+    from dicom import fast_path  # noqa: PLC0415
+
+    obstacle = fast_path.obstacle()
+    words = "on" if obstacle is None else f"asked for, not taken: {obstacle}"
+    return Check("fast path", is_well=obstacle is None, words=words)
+
+
 def kept(settings: "Settings") -> Check:
     """Tell what the last pass of housekeeping let go, and what it kept although it is old."""
     done = housekeeping.read(settings.home)

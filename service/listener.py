@@ -133,6 +133,7 @@ def configuration(settings: "Settings") -> receive.ListenerConfig:
         network_timeout_s=settings.silence_timeout_s,
         ssl_context=secure.listener_context(settings),
         reuse_port=settings.listener_processes > 1,
+        fast_path=settings.listener_fast_path,
     )
 
 

@@ -47,6 +47,9 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
         "CARINA", min_length=1, max_length=AE_TITLE_MAX, description="AE title of the listener"
     )
     listener_processes: int = Field(1, ge=1, le=16, description="Listener processes on one port")
+    listener_fast_path: bool = Field(
+        default=False, description="Short way of a data set into the spool; see docs/bench.md"
+    )
     callers: Annotated[tuple[Caller, ...], NoDecode] = Field(
         tuple(Caller("*", address) for address in LOOPBACK),
         description="Who may send: AET@address, comma separated, * for any",

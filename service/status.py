@@ -100,6 +100,7 @@ class Source:
             self._asked("pacs", checks.pacs),
             checks.disk(settings),
             checks.kept(settings),
+            checks.short_way(settings),
         )
         seen = Overview() if fault else self._overview(now)
         faults = (
