@@ -52,6 +52,25 @@ class _Collector:
             {part.name: part.restarts for part in self._status.parts},
         )
         yield _one("carina_drafts_late", "Open drafts older than allowed", seen.late)
+        yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
+        yield _one(
+            "carina_last_received_seconds",
+            "How long ago the last film came",
+            self._age(seen.last_received_at),
+        )
+        yield _many(
+            "carina_processes_missed",
+            "Processes that fell silent and that nobody has replaced",
+            "role",
+            Counter(gone.role for gone in pulse.missed(seen.processes)),
+        )
+        yield from self._lanes()
+        yield from self._audit()
+        yield from self._destinations()
+
+    def _lanes(self) -> "Iterator[Metric]":
+        """Yield how each lane stands."""
+        seen = self._status.overview
         yield _many(
             "carina_lane_waiting",
             "Studies that wait for a worker, by lane",
@@ -70,25 +89,16 @@ class _Collector:
             "lane",
             {one.lane: self._age(one.oldest_at) for one in seen.lanes},
         )
-        yield _one("carina_oldest_open_seconds", "Age of the oldest open draft", self._oldest())
+
+    def _audit(self) -> "Iterator[Metric]":
+        """Yield how far the audit trail is sealed."""
+        seen = self._status.overview
         yield _one("carina_audit_unsealed", "Audit events not sealed yet", seen.audit.unsealed)
         yield _one(
             "carina_audit_unsealed_seconds",
             "Age of the oldest audit event that is not sealed",
             self._age(seen.audit.oldest_unsealed_at),
         )
-        yield _one(
-            "carina_last_received_seconds",
-            "How long ago the last film came",
-            self._age(seen.last_received_at),
-        )
-        yield _many(
-            "carina_processes_missed",
-            "Processes that fell silent and that nobody has replaced",
-            "role",
-            Counter(gone.role for gone in pulse.missed(seen.processes)),
-        )
-        yield from self._destinations()
 
     def _destinations(self) -> "Iterator[Metric]":
         """Yield how each destination stands; failed ones of one day."""
