@@ -16,6 +16,7 @@ from service.db import (  # noqa: F401 - some are only made known to Base by thi
     beside,
     outbox_tables,
     partitions,
+    patient_tables,
     withdrawal_tables,
 )
 from service.db.engine import Database, check_durable
