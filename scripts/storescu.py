@@ -26,8 +26,10 @@ class Sent:
     failures: list[str] = field(default_factory=list)
 
 
-def send(files: Sequence[Path], to: PacsNode, calling_ae_title: str) -> Sent:
-    """Send files over one association, waiting for each answer.
+def send(
+    files: Sequence[Path], to: PacsNode, calling_ae_title: str, options: Sequence[str] = ()
+) -> Sent:
+    """Send files over one association, waiting for each answer; ``options`` go to ``storescu``.
 
     Raises
     ------
@@ -36,6 +38,7 @@ def send(files: Sequence[Path], to: PacsNode, calling_ae_title: str) -> Sent:
     """
     command = [
         *(system_program("storescu"), "--log-level", "info", "--no-halt"),
+        *options,
         *("--aetitle", calling_ae_title, "--call", to.ae_title, to.host, str(to.port)),
         *map(str, files),
     ]
@@ -76,7 +79,9 @@ def _read(lines: Iterable[str]) -> tuple[Sent, list[str]]:
     return sent, tail
 
 
-def send_with(senders: int, files: Sequence[Path], to: PacsNode) -> tuple[float, Sent]:
+def send_with(
+    senders: int, files: Sequence[Path], to: PacsNode, options: Sequence[str] = ()
+) -> tuple[float, Sent]:
     """Send files with several senders at once; return the seconds of the whole and what they saw.
 
     Raises
@@ -89,7 +94,7 @@ def send_with(senders: int, files: Sequence[Path], to: PacsNode) -> tuple[float,
 
     def run(share: list[Path], number: int) -> None:
         try:
-            results.append(send(share, to, f"BENCH{number}"))
+            results.append(send(share, to, f"BENCH{number}", options))
         except CommandFailed as error:
             results.append(error)
 

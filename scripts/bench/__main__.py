@@ -53,7 +53,7 @@ def _whole(arguments: argparse.Namespace, figures: dict[str, Any]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", "--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--studies", type=int, default=20, help="for latency")
     parser.add_argument("--many", type=int, default=200, help="for memory")
     parser.add_argument("--images", type=int, default=60, help="of each ingest run")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import JPEG2000Lossless
 from scipy import ndimage
 
 from dicom import film, pixels, uids
@@ -67,6 +68,17 @@ def copies(count: int, source: Path | None = None) -> Iterator[Load]:
     """Give a load of ``count`` films, by default the real chest of pydicom-data, in memory."""
     with folder() as made:
         yield Load(made, count, source or real_chest())
+
+
+@contextmanager
+def jpeg_2000() -> Iterator[Path]:
+    """Give the real chest as JPEG 2000, lossless: what many detectors and gateways send."""
+    ds = dcmread(real_chest())
+    ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+    with folder() as made:
+        path = made / "jpeg-2000.dcm"
+        path.write_bytes(film.encode(ds))
+        yield path
 
 
 @contextmanager

@@ -93,6 +93,7 @@ def _memory(memory: Mapping[str, Any]) -> str:
 def _ingest(ingest: Mapping[str, Any]) -> str:
     rows = [
         (
+            row["kind"],
             row["senders"],
             row["target"],
             row["images_per_s"],
@@ -101,10 +102,12 @@ def _ingest(ingest: Mapping[str, Any]) -> str:
             row["times_storescp"],
             row["cpu_ms_per_image"],
             f"{row['response_p50_ms']} / {row['response_p99_ms']}",
+            "" if row["missed"] is None else ", ".join(row["missed"]) or "none",
         )
         for row in ingest["rows"]
     ]
     head = (
+        "images",
         "senders",
         "receiver",
         "images/s",
@@ -113,13 +116,18 @@ def _ingest(ingest: Mapping[str, Any]) -> str:
         "x storescp",
         "CPU ms/image",
         "response p50 / p99 ms",
+        "aims missed",
     )
+    sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in ingest["image_bytes"].items())
     return (
         "\n## Receiving\n\n"
-        f"{ingest['images']} images of {ingest['image_bytes'] / 1e6:.1f} MB (uncompressed CR), "
-        f"median of {ingest['repeats']}, receivers taking turns; `storescu` with `TCP_NODELAY=1` "
-        "(without it the loopback adds 40 ms to every image for dcmtk and Orthanc and flatters "
-        "us). Carina answers after fsync and commit, Orthanc after fsync, storescp from the page "
-        "cache. A response is timed from the request to its answer, sending included.\n\n"
+        f"{ingest['images']} images of one CR chest ({sizes}), median of {ingest['repeats']}, "
+        "receivers taking turns; `storescu` with `TCP_NODELAY=1` (without it the loopback adds "
+        "40 ms to every image for dcmtk and Orthanc and flatters us). Carina answers after fsync "
+        "and commit, Orthanc after fsync, storescp from the page cache. A response is timed from "
+        "the request to its answer, sending included. CPU is that of the receiver, Postgres with "
+        "it. As shipped: one process, no fast path; the others are `CARINA_LISTENER_PROCESSES` "
+        f"and `CARINA_LISTENER_FAST_PATH` (here it {ingest['fast_path']}). Aims: at least as many "
+        "images per second as Orthanc, a p99 no worse, at most 25 ms of processor time.\n\n"
         + _table(head, rows)
     )

@@ -3,9 +3,10 @@
 import contextlib
 import shutil
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from scripts.installation import Installation, first_free_port, system_program
 from tests import orthanc
 
 LOOPBACK = "127.0.0.1"
-START_S = 20.0
+START_S = 120.0
 INGEST_ONLY = {"CARINA_QUIET_PERIOD_S": "86400", "CARINA_LOG_LEVEL": "WARNING"}
 """Nothing is read while receiving is measured; the log of every instance is the user's choice."""
 
@@ -54,11 +55,11 @@ class CarinaTarget(Target):
     def __init__(self, installation: Installation, name: str, port: int) -> None:
         self.name = name
         self.node = PacsNode("CARINA", LOOPBACK, port)
-        self._installation = installation
+        self.installation = installation
 
     def processes(self) -> list[psutil.Process]:
         """Return the listener, its children, and Postgres with its backends."""
-        ids = self._installation.processes()
+        ids = self.installation.processes()
         return [one for part in ("listen", "postgres") for one in _with_children(ids.get(part, 0))]
 
     def stored(self) -> int:
@@ -71,7 +72,35 @@ class CarinaTarget(Target):
             shutil.rmtree(folder)
 
     def _objects(self) -> Path:
-        return self._installation.home / "spool" / "objects"
+        return self.installation.home / "spool" / "objects"
+
+
+class ListenerTarget(CarinaTarget):
+    """One more listener beside a running installation, in its spool and database.
+
+    A listener that nobody sends to costs next to nothing, a whole installation would not.
+    """
+
+    def __init__(self, beside: "CarinaTarget", name: str, variables: Mapping[str, str]) -> None:
+        port = first_free_port()
+        super().__init__(beside.installation, name, port)
+        told = psutil.Process(beside.installation.processes()["listen"]).environ()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "service", "listen"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**told, **variables, "CARINA_LISTENER_PORT": str(port)},
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Return this listener, its children, and Postgres with its backends."""
+        postgres = self.installation.processes().get("postgres", 0)
+        return [*_with_children(self._process.pid), *_with_children(postgres)]
+
+    def stop(self) -> None:
+        """End it and wait until it has ended."""
+        self._process.terminate()
+        self._process.wait()
 
 
 class OrthancTarget(Target):
@@ -127,22 +156,42 @@ class StorescpTarget(Target):
 
 
 @contextlib.contextmanager
-def carina(folder: Path, listeners: int, pacs: PacsNode | None = None) -> Iterator[CarinaTarget]:
+def carina(folder: Path, processes: int, pacs: PacsNode | None = None) -> Iterator[CarinaTarget]:
     """Run an installation with one or more listener processes."""
     port = first_free_port()
     variables = INGEST_ONLY | {
         "CARINA_LISTENER_PORT": str(port),
-        "CARINA_LISTENER_PROCESSES": str(listeners),
+        "CARINA_LISTENER_PROCESSES": str(processes),
         "CARINA_WEB_PORT": "0",
         **({"CARINA_PACS": str(pacs)} if pacs else {}),
     }
     installation = Installation(folder, variables)
     installation.up()
     try:
-        plural = "process" if listeners == 1 else "processes"
-        yield CarinaTarget(installation, f"Carina, {listeners} listener {plural}", port)
+        yield CarinaTarget(installation, named(processes, fast_path=False), port)
     finally:
         installation.down()
+
+
+@contextlib.contextmanager
+def listeners(beside: CarinaTarget, *, fast_path: bool, processes: int) -> Iterator[ListenerTarget]:
+    """Run a further listener of an installation, with one or more processes."""
+    variables = {
+        "CARINA_LISTENER_PROCESSES": str(processes),
+        "CARINA_LISTENER_FAST_PATH": str(fast_path),
+    }
+    target = ListenerTarget(beside, named(processes, fast_path=fast_path), variables)
+    try:
+        _wait_until_listening(target.node.port)
+        yield target
+    finally:
+        target.stop()
+
+
+def named(processes: int, *, fast_path: bool) -> str:
+    """Return what the tables call a listener."""
+    plural = "process" if processes == 1 else "processes"
+    return f"Carina, {processes} {plural}{', fast path' if fast_path else ''}"
 
 
 @contextlib.contextmanager
@@ -175,7 +224,7 @@ def _wait_until_listening(port: int) -> None:
     deadline = time.monotonic() + START_S
     while not any(link.laddr[1:] == (port,) for link in psutil.net_connections("tcp4")):
         if time.monotonic() > deadline:
-            raise TimeoutError("storescp does not listen")
+            raise TimeoutError(f"nobody listens on port {port}")
         time.sleep(0.05)
 
 

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pytest
 from pydicom import dcmread
+from pydicom.uid import JPEG2000Lossless
 
-from scripts.bench import loads, report
+from scripts.bench import ingest, loads, report
 from scripts.demo.story import stage_seconds
 from scripts.ledger import Event
 
@@ -44,17 +47,62 @@ def test_latency_is_told_by_stage_with_the_part_of_the_network() -> None:
 
 def test_ingest_is_told_beside_the_others() -> None:
     row = {
-        "senders": 4, "target": "Carina", "images_per_s": 40.0, "mb_per_s": 288.0,
+        "kind": "uncompressed", "missed": ["p99"], "senders": 4, "target": "Carina",
+        "images_per_s": 40.0, "mb_per_s": 288.0,
         "times_orthanc": 1.1, "times_storescp": 0.3, "cpu_ms_per_image": 20.0,
         "response_p50_ms": 60.0, "response_p99_ms": 120.0,
     }  # fmt: skip
     page = report.page(
         {
             "machine": MACHINE,
-            "ingest": {"images": 60, "repeats": 3, "image_bytes": 7_200_000, "rows": [row]},
+            "ingest": {
+                "images": 60,
+                "repeats": 3,
+                "image_bytes": {"uncompressed": 7_200_000},
+                "fast_path": "can be taken",
+                "rows": [row],
+            },
         }
     )
-    assert "| 4 | Carina | 40.0 | 288.0 | 1.1 | 0.3 | 20.0 | 60.0 / 120.0 |" in page
+    line = "| uncompressed | 4 | Carina | 40.0 | 288.0 | 1.1 | 0.3 | 20.0 | 60.0 / 120.0 | p99 |"
+    assert line in page
+    assert "here it can be taken" in page
+
+
+@pytest.mark.parametrize(
+    ("images_per_s", "p99_ms", "cpu_ms", "expected"),
+    [
+        (30.0, 100.0, 25.0, []),
+        (29.9, 100.0, 25.0, ["images/s"]),
+        (30.0, 100.1, 25.1, ["p99", "CPU"]),
+    ],
+)
+def test_each_aim_is_met_or_missed_beside_orthanc(
+    images_per_s: float, p99_ms: float, cpu_ms: float, expected: list[str]
+) -> None:
+    orthanc = {"images_per_s": 30.0, "response_p99_ms": 100.0, "cpu_ms_per_image": 40.0}
+    ours = {"images_per_s": images_per_s, "response_p99_ms": p99_ms, "cpu_ms_per_image": cpu_ms}
+    assert ingest.missed(ours, orthanc) == expected
+
+
+def test_a_receiver_is_set_beside_orthanc_of_its_own_kind_and_senders() -> None:
+    slow, fast = ingest.Run(10, 72, 30, 90, 99), ingest.Run(20, 144, 20, 40, 49)
+    names = ("storescp", "Orthanc", "Carina, 1 process")
+    taken = {("uncompressed", 1, name): [slow] for name in names}
+    taken |= {("JPEG 2000", 4, name): [fast if "Carina" in name else slow] for name in names}
+    made = ingest.rows(names, taken)
+    assert [row["times_orthanc"] for row in made] == [1.0, 1.0, 1.0, 1.0, 1.0, 2.0]
+    assert [row["missed"] for row in made if row["missed"] is not None] == [["CPU"], []]
+
+
+def test_the_load_of_jpeg_2000_shows_the_same_film(tmp_path: Path) -> None:
+    with loads.jpeg_2000() as source:
+        load = loads.Load(tmp_path, 1, source)
+        load.renew()
+    film = dcmread(load.files[0])
+    assert film.file_meta.TransferSyntaxUID == JPEG2000Lossless
+    assert load.size_bytes < 7_000_000
+    assert np.array_equal(film.pixel_array, dcmread(loads.real_chest()).pixel_array)
 
 
 def test_every_renewal_of_a_load_makes_new_studies(tmp_path: Path) -> None:
