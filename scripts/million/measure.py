@@ -1,5 +1,6 @@
 """What the questions of the service cost: time, and pages touched, which no load changes."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +13,20 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 
 from scripts.million.fill import ROOT
-from service import consignments, jobs, story, verify
+from service import consignments, jobs, retention, story, verified, verify
 from service.consignments import Outbox
 from service.db.engine import Database
 from service.overview import overview
+from service.retention import Rules
 from service.settings import Settings
 from service.sweep import Sweep
 from service.values import JobState
 from tests import rows
 
 REPEATS = 40
+WARM = 3
+MANY = 1000
+SCAN = re.compile(r"Seq Scan on (?P<table>\w+).*actual time=\S+ rows=(?P<rows>[\d.]+)")
 STATEMENTS_MAX = 12
 TABLES = (
     "studies",
@@ -33,7 +38,6 @@ TABLES = (
     "audit_events",
     "audit_seals",
 )
-LATE = timedelta(minutes=15)
 LEASE = timedelta(seconds=60)
 PAGES = text("SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()")
 
@@ -82,6 +86,7 @@ class Bench:
             "status": self._status,
             "list of studies": self._list,
             "show of one study": self._show,
+            "purge of one study": self._purge,
         }
 
     def _intake(self, number: int) -> object:
@@ -105,7 +110,7 @@ class Bench:
 
     def _status(self, _number: int) -> object:
         with self.database.begin() as session:
-            return overview(session, _now(), LATE)
+            return overview(session, _now(), Settings(home=self.home).late_after)
 
     def _list(self, _number: int) -> object:
         with self.database.begin() as session:
@@ -116,22 +121,16 @@ class Bench:
         with self.database.begin() as session:
             return story.story(session, name, _now())
 
-    def run(self, say: Callable[[str], None]) -> list[Cost]:
-        """Ask everything often enough; return what it cost."""
-        self._queue_some()
-        costs = []
-        for name, ask in self.questions().items():
-            for number in range(-3, 0):
-                ask(number % 7)  # warm; numbers that come again do no harm
-            before = self._pages()
-            taken = [_timed(ask, number) for number in range(100, 100 + REPEATS)]
-            pages = (self._pages() - before) / REPEATS
-            costs.append(Cost(name, statistics.median(taken), _p90(taken), round(pages, 1)))
-            say(f"{self.studies:>9,} studies: {name}: {costs[-1].median_ms:.1f} ms")
-        return costs
+    def _purge(self, _number: int) -> object:
+        """Let go of the oldest study, as the sweep does."""
+        rules = Rules(timedelta(hours=1), None, self.home / "spool", self.home / "results")
+        now = _now()
+        with self.database.begin() as session:
+            (place,) = retention.candidates(session, rules, now, None, 1)
+            return retention.let_go(session, place.study_instance_uid, rules, now)
 
-    def verify(self, say: Callable[[str], None]) -> float:
-        """Verify the whole trail; return the seconds it took.
+    def verify(self, say: Callable[[str], None], *, recent: bool = False) -> float:
+        """Verify the trail, whole or behind what was verified before; return the seconds it took.
 
         Raises
         ------
@@ -139,10 +138,12 @@ class Bench:
             If it is not intact.
         """
         started = time.perf_counter()
-        report = verify.verify(self.database, self.heads, _now())
-        if not report.is_intact:
-            raise RuntimeError(f"the trail is not intact: {report.faults[:3]}")
+        since = verified.read(self.heads.parent) if recent else None
+        report = verify.verify(self.database, self.heads, _now(), None, since)
         taken = time.perf_counter() - started
+        if not report.is_intact or report.end is None:
+            raise RuntimeError(f"the trail is not intact: {report.faults[:3]}")
+        verified.write(self.heads.parent, report.end)
         say(f"{self.studies:>9,} studies: {report.events} events verified in {taken:.1f} s")
         return taken
 
@@ -155,29 +156,52 @@ class Bench:
             found[name] = _explained(self.database.engine, statements)
         return found
 
-    def _queue_some(self) -> None:
+    def queue_some(self) -> None:
         """Take in films and close their studies, so that there is something to claim."""
         spool = self.home / "spool"
         for number in range(REPEATS + 10):
             study = f"{ROOT}.8.{self.studies}.{number}"
             rows.a_queued_job(self.database, spool, study=study, now=_now())
 
-    def _pages(self) -> int:
+    def pages(self) -> int:
+        """Return how many pages were touched in this database so far."""
         with self.database.begin() as session:
             session.execute(text("SELECT pg_stat_force_next_flush()"))
         with self.database.begin() as session:
             return int(session.execute(PAGES).scalar_one())
 
 
+def in_turns(benches: Sequence[Bench], say: Callable[[str], None]) -> list[list[Cost]]:
+    """Ask everything of every database, in turns; return what it cost, by database."""
+    for bench in benches:
+        bench.queue_some()
+    asked = [bench.questions() for bench in benches]
+    costs: list[list[Cost]] = [[] for _ in benches]
+    for name in asked[0]:
+        taken: list[list[float]] = [[] for _ in benches]
+        for number in range(WARM):
+            for questions in asked:
+                questions[name](number)
+        before = [bench.pages() for bench in benches]
+        for number in range(100, 100 + REPEATS):
+            for questions, times in zip(asked, taken, strict=True):
+                times.append(_timed(questions[name], number))
+        for bench, start, times, cost in zip(benches, before, taken, costs, strict=True):
+            pages = round((bench.pages() - start) / REPEATS, 1)
+            cost.append(Cost(name, statistics.median(times), _p90(times), pages))
+            say(f"{bench.studies:>9,} studies: {name}: {cost[-1].median_ms:.1f} ms")
+    return costs
+
+
 def scanned(plans: dict[str, list[str]]) -> list[str]:
-    """Return where a whole table was read, which no question may do."""
-    return [
-        f"{name}: {line.strip()}"
-        for name, texts in plans.items()
-        for plan in texts
-        for line in plan.splitlines()
-        if "Seq Scan on" in line and any(f"Seq Scan on {table}" in line for table in TABLES)
-    ]
+    """Return where a table was read from its beginning for many rows, which no question may do."""
+    found = []
+    for name, texts in plans.items():
+        for line in (line for plan in texts for line in plan.splitlines()):
+            scan = SCAN.search(line)
+            if scan and scan["table"].startswith(TABLES) and float(scan["rows"]) >= MANY:
+                found.append(f"{name}: {line.strip()}")
+    return found
 
 
 def _now() -> datetime:
