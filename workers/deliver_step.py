@@ -15,7 +15,7 @@ import structlog
 from dicom import failpoints
 from dicom.errors import AssociationFailed
 from dicom.failpoints import Failpoint
-from service import audit, consignments, deliveries, jobs, retiring, sources
+from service import audit, breaker, consignments, deliveries, jobs, retiring, sources
 from service.consignments import Outbox
 from service.errors import NothingToDeliver
 from service.values import JobFacts, JobState
@@ -107,7 +107,7 @@ class Delivery:
         What has been sent has been sent: from there on only proof is missing, so it never fails.
         """
         if how.remedy is Remedy.RETRY or self._state is JobState.SENT:
-            self._try_later(failures.reason(error))
+            self._try_later(failures.reason(error), broken=isinstance(error, AssociationFailed))
         else:
             self._fail(type(error).__name__, failures.reason(error))
 
@@ -186,13 +186,16 @@ class Delivery:
         facts = JobFacts(reason_code=SHADOW, reason=route.reason)
         self._move(JobState.FAILED if begun else JobState.SHADOW, facts)
 
-    def _try_later(self, reason: str) -> None:
+    def _try_later(self, reason: str, *, broken: bool = False) -> None:
         """Leave the delivery in its state, due again later: the line may be broken for days."""
         with self._context.database.begin() as session:
             now = self._context.clock()
             event = self._trail.sending_failed(self._fence.destination, reason)
             audit.record(session, event, now)
-            delay = backoff.after(self._job.delivery_attempts)
+            tries = self._job.delivery_attempts
+            delay = backoff.after(tries)
+            if broken and self._state is not JobState.SENT:
+                breaker.rest(session, self._fence, tries, now + delay)
             consignments.retry_later(session, self._fence, now, delay)
 
     def _fail(self, code: str, reason: str) -> None:
@@ -208,6 +211,8 @@ class Delivery:
         with self._context.database.begin() as session:
             now = self._context.clock()
             deliveries.record(session, self._fence, name, outcomes, now)
+            if outcomes and outcomes[-1].status is not None:
+                breaker.wake(session, self._fence, self._job.delivery_attempts, now)
 
     def _line(self, archive: "Destination") -> "Line":
         return lines.to(archive.to, self._context.requestor)
