@@ -7,7 +7,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from scripts.faults import hospital, ledger
+from scripts.faults import controls, hospital, ledger
 from scripts.faults.episode import Outcome, Run
 from scripts.faults.plan import episodes
 
@@ -20,11 +20,16 @@ def main() -> int:
     parser.add_argument("--only", default="*", help="patterns of faults, comma separated")
     parser.add_argument("--skip", type=int, default=0, help="begin behind so many of the plan")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no episode after these")
+    parser.add_argument("--controls", action="store_true", help="run the negative controls only")
+    parser.add_argument("--into", type=Path, help="only write the ledger's figures into this page")
     parser.add_argument("--report", type=Path, default=Path("build/faults"))
     chosen = parser.parse_args()
     # What was started is stopped, also when we are told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    failed = _run(chosen)
+    if chosen.into:
+        ledger.write_into(chosen.into, chosen.report)
+        return 0
+    failed = _control(chosen) if chosen.controls else _run(chosen)
     ledger.report(chosen.report)
     print(f"report: {chosen.report / 'report.md'}")
     return 1 if failed else 0
@@ -44,6 +49,15 @@ def _run(chosen: argparse.Namespace) -> int:
             ledger.append(chosen.report, outcome.as_json())
             failed += bool(outcome.violations)
             print(_words(outcome), flush=True)
+    return failed
+
+
+def _control(chosen: argparse.Namespace) -> int:
+    failed = 0
+    for line in controls.run(chosen.report, chosen.seed):
+        ledger.append(chosen.report, line)
+        failed += bool(line["violations"])
+        print(f"{line['control']}: {line['violations'] or line['found']}", flush=True)
     return failed
 
 

@@ -14,6 +14,9 @@ from scripts.faults import sabotage
 from scripts.faults.breaker import MET_S, Breaker, wipe
 from scripts.faults.hospital import wait_for
 
+SECOND = Failpoint.PIXELS_READ
+LOSER_GOES_FIRST_S = 2.5
+
 
 class Failing(Breaker):
     """A failpoint kills the process that reaches it."""
@@ -115,13 +118,31 @@ class Freezing(Breaker):
         failpoints.disarm(self.hospital.points, Failpoint(self.variant))
         frozen = self._seen()[len(self._hits) :]
         self.hit = bool(frozen)
-        with contextlib.suppress(TimeoutError):
-            wait_for(lambda: self.eyes.was_taken_over(self.study_uids), MET_S, "a takeover")
-        for line in frozen:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(line.split()[2]), signal.SIGCONT)
+        second = self._freeze_second() if self.variant == Failpoint.BEFORE_ENCODE else []
+        if not second:
+            with contextlib.suppress(TimeoutError):
+                wait_for(lambda: self.eyes.was_taken_over(self.study_uids), MET_S, "a takeover")
+        _thaw(frozen)
+        if second:
+            time.sleep(LOSER_GOES_FIRST_S)
+            _thaw(second)
 
-    def _seen(self) -> list[str]:
+    def _freeze_second(self) -> list[str]:
+        """Freeze the one that takes over as well, so that the loser goes on first."""
+        before = self._seen(SECOND)
+        failpoints.arm(self.hospital.points, SECOND, "stop")
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: len(self._seen(SECOND)) > len(before), MET_S, "a second worker")
+        failpoints.disarm(self.hospital.points, SECOND)
+        return self._seen(SECOND)[len(before) :]
+
+    def _seen(self, point: str = "") -> list[str]:
         path = self.hospital.points / failpoints.HITS
         lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
-        return [line for line in lines if line.startswith(f"{self.variant} stop ")]
+        return [line for line in lines if line.startswith(f"{point or self.variant} stop ")]
+
+
+def _thaw(hits: list[str]) -> None:
+    for line in hits:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(line.split()[2]), signal.SIGCONT)

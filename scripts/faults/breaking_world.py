@@ -86,7 +86,7 @@ class BreakingSpool(Breaker):
         elif self.variant == "full":
             free = os.statvfs(self.hospital.spool)
             with (self.hospital.spool / BALLAST).open("wb") as ballast:
-                left = 1_000_000 * int(1 + 2 * (self.episode.delay_s > 1.5))  # noqa: PLR2004
+                left = int(300_000 * self.episode.delay_s)  # less than the reserve
                 os.posix_fallocate(ballast.fileno(), 0, free.f_bavail * free.f_frsize - left)
         else:
             self._remount("ro")

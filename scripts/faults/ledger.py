@@ -30,12 +30,27 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 def report(folder: Path) -> str:
     """Write ``report.md`` from everything in the ledger; return its text."""
-    lines = [one for one in read(folder) if not one.get("control")]
-    controls = [one for one in read(folder) if one.get("control")]
-    text = "\n".join([*_summary(lines), *_faults(lines), *_failpoints(lines), *_failed(lines)])
-    text += "\n".join(["", *_controls(controls)]) + "\n## The table\n\n" + as_markdown()
+    text = f"# Fault campaign\n\n{figures(folder)}\n## The table\n\n{as_markdown()}"
     (folder / "report.md").write_text(text, encoding="utf-8")
     return text
+
+
+def write_into(page: Path, folder: Path) -> None:
+    """Put the table and the figures into a page of the documentation, between its marks."""
+    text = page.read_text(encoding="utf-8")
+    for name, content in (("table", as_markdown()), ("figures", figures(folder))):
+        begin, end = (f"<!-- {word} {name} -->" for word in ("begin", "end"))
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n\n{content}\n{end}{rest.partition(end)[2]}"
+    page.write_text(text, encoding="utf-8")
+
+
+def figures(folder: Path) -> str:
+    """Return what the ledger adds up to."""
+    lines = [one for one in read(folder) if not one.get("control")]
+    controls = [one for one in read(folder) if one.get("control")]
+    parts = (_summary(lines), _failpoints(lines), _faults(lines), _failed(lines))
+    return "\n".join([line for part in parts for line in part] + _controls(controls)) + "\n"
 
 
 def _summary(lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -44,8 +59,6 @@ def _summary(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     failed = sum(bool(line["violations"]) for line in lines)
     seeds = sorted({str(line["seed"]) for line in lines})
     return [
-        "# Fault campaign",
-        "",
         f"{len(lines)} episodes, {studies} studies, {films} films; seeds {', '.join(seeds)}.",
         f"Episodes in which something did not hold: {failed}.",
         "",
@@ -86,16 +99,22 @@ def _failed(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     found = [line for line in lines if line["violations"]]
     if not found:
         return []
-    return ["## What did not hold", ""] + [
-        f"- seed {line['seed']}, episode {line['number']}, {line['fault']}:"
-        f" {'; '.join(line['violations'])}"
-        for line in found
-    ]
+    return (
+        ["### What did not hold", ""]
+        + [
+            f"- seed {line['seed']}, episode {line['number']}, {line['fault']}:"
+            f" {'; '.join(line['violations'])}"
+            for line in found
+        ]
+        + [""]
+    )
 
 
 def _controls(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     if not lines:
         return []
-    return ["## Negative controls", ""] + [
-        f"- {line['control']}: {line['words']}" for line in lines
+    newest = {line["control"]: line for line in lines}.values()
+    return ["### Negative controls", ""] + [
+        f"- **{one['control']}** ({one['words']}): {'; '.join(one['violations'] or one['found'])}"
+        for one in newest
     ]

@@ -8,11 +8,27 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 ENDED = frozenset({"DELIVERED", "FAILED", "SKIPPED", "SHADOW", "SUPERSEDED", "WITHDRAWN"})
 TRIED = frozenset({"tried"})
 CONNECT_S = 5
+
+
+DOUBLES: dict[str, dict[str, LiteralString]] = {
+    "jobs": {
+        "job_id": "gen_random_uuid()",
+        "state": "'QUEUED'",
+        "owner": "NULL",
+        "lease_until": "NULL",
+        "consigned": "false",
+        "next_attempt_at": "now()",
+    },
+    "instances": {"version": "version + 1"},
+    "results": {"sop_instance_uid": "sop_instance_uid || '.1'"},
+}
+"""Tables, and what a second writer would write otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +103,14 @@ class Eyes:
 
     def write_twice(self, study_uids: Sequence[str]) -> list[str]:
         """Copy rows that may be there once only; return what the database let through."""
-        statements: dict[str, LiteralString] = {
-            "job": "INSERT INTO jobs (job_id, study_instance_uid, revision, cause, state,"
-            " next_attempt_at, queued_at, changed_at) SELECT gen_random_uuid(),"
-            " study_instance_uid, revision, cause, 'QUEUED', now(), now(), now() FROM jobs"
-            " WHERE study_instance_uid = ANY(%s)",
-            "instance": "INSERT INTO instances (sop_instance_uid, version, study_instance_uid,"
-            " series_instance_uid, sop_class_uid, transfer_syntax_uid, reception, candidate,"
-            " eligible, current, acquisition, patient_key, issuer_key, name_key, sha256,"
-            " size_bytes, spool_path, calling_ae_title, called_ae_title, peer_address,"
-            " received_at) SELECT sop_instance_uid, version + 1, study_instance_uid,"
-            " series_instance_uid, sop_class_uid, transfer_syntax_uid, reception, candidate,"
-            " eligible, current, acquisition, patient_key, issuer_key, name_key, sha256,"
-            " size_bytes, spool_path, calling_ae_title, called_ae_title, peer_address,"
-            " received_at FROM instances WHERE study_instance_uid = ANY(%s)",
-            "result": "INSERT INTO results (job_id, kind, number, study_instance_uid,"
-            " series_instance_uid, sop_class_uid, sop_instance_uid, transfer_syntax_uid, path,"
-            " sha256, size_bytes) SELECT job_id, kind, number, study_instance_uid,"
-            " series_instance_uid, sop_class_uid, sop_instance_uid || '.1', transfer_syntax_uid,"
-            " path, sha256, size_bytes FROM results WHERE study_instance_uid = ANY(%s)",
-        }
         through = []
-        for name, statement in statements.items():
+        for table, instead in DOUBLES.items():
             try:
                 with self._connected() as connection:
-                    if connection.execute(statement, [list(study_uids)]).rowcount:
-                        through.append(f"a second {name} row was let in")
+                    if connection.execute(
+                        _copy(connection, table, instead), [list(study_uids)]
+                    ).rowcount:
+                        through.append(f"a second row of {table} was let in")
             except psycopg.errors.UniqueViolation:
                 continue
         return through
@@ -121,6 +119,29 @@ class Eyes:
         return psycopg.connect(
             self.database_url(), autocommit=True, connect_timeout=CONNECT_S, row_factory=dict_row
         )
+
+
+def _copy(
+    connection: "psycopg.Connection[dict[str, Any]]",
+    table: str,
+    instead: dict[str, LiteralString],
+) -> sql.Composed:
+    """Return the statement that copies the rows of some studies within their table."""
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND table_name = %s AND is_identity = 'NO' AND is_generated = 'NEVER'",
+        [table],
+    ).fetchall()
+    names = [str(row["column_name"]) for row in rows]
+    values = [sql.SQL(instead[name]) if name in instead else sql.Identifier(name) for name in names]
+    return sql.SQL(
+        "INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE study_instance_uid"
+        " = ANY(%s)"
+    ).format(
+        table=sql.Identifier(table),
+        names=sql.SQL(", ").join(map(sql.Identifier, names)),
+        values=sql.SQL(", ").join(values),
+    )
 
 
 def heads(path: Path) -> list[dict[str, Any]]:
