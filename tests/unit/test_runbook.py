@@ -57,7 +57,7 @@ def everything() -> Status:
     )
 
 
-CHECKS = ("database", "broker", "pacs", "disk")
+CHECKS = ("database", "broker", "pacs", "disk", "kept")
 
 
 def exposed(status: Status) -> set[str]:

@@ -13,10 +13,10 @@ PROMISED = {
     *("up", "down", "status", "check", "settings", "version"),
     *("send", "studies", "show", "replay", "hurry", "redeliver", "release"),
     *("listen", "work", "deliver", "sweep", "web"),
-    *("look", "simulate"),
+    *("look", "simulate", "purge"),
 }
 PROMISED_GROUPS = {
-    "audit": ["list", "verify", "export"],
+    "audit": ["list", "verify", "export", "archive"],
     "destinations": ["list", "suspend", "drain", "resume"],
     "models": ["list", "verify"],
     "db": ["upgrade", "roles"],
