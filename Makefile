@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup system torch test lint fmt unit integration e2e demo fuzz audit bench soak million eye-report lock hooks wheel wheelhouse clean
+.PHONY: help setup system torch test lint fmt unit integration e2e demo drill fuzz audit bench soak million eye-report lock hooks wheel wheelhouse clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -30,7 +30,7 @@ help: ## this list
 setup: ## create .venv with the locked requirements (does nothing when they are unchanged)
 	@scripts/bootstrap.sh venv
 
-system: ## install Orthanc, dcmtk, Chromium and Node.js by apt where they are missing
+system: ## install Orthanc, dcmtk, RabbitMQ, Chromium and Node.js by apt where they are missing
 	@scripts/bootstrap.sh system
 
 torch: setup ## install the CPU build of torch where the package index offers one
@@ -59,6 +59,9 @@ e2e: system setup ## tests of the whole system, and of what a browser shows
 
 demo: system setup ## seven films through the whole system; KEEP=1 leaves it running, STOP=1 ends that
 	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(if $(STOP),--stop) $(ARGS)
+
+drill: system setup ## back up under traffic, destroy, restore, prove that nothing is lost or twice; ARGS="--films 8"
+	@$(BIN)/python -m scripts.drill $(ARGS)
 
 fuzz: setup ## N mutated inputs (default 100000) against everything that reads strangers' bytes
 	$(BIN)/python -m scripts.fuzz --count $(N) --seed $(SEED) $(ARGS)

@@ -1,0 +1,1 @@
+"""The drill of backup and restore: ``make drill``; see docs/drill.md."""
