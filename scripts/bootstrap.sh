@@ -93,6 +93,7 @@ system() {
     [[ -x /usr/sbin/Orthanc ]] || has Orthanc || missing+=(orthanc)
     [[ -e $ORTHANC_PLUGIN ]] || missing+=(orthanc-dicomweb)
     has storescu || missing+=(dcmtk)
+    [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || missing+=(rabbitmq-server)
     has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
     has node || missing+=(nodejs)
     has npm || missing+=(npm)

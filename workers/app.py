@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from celery import Celery, signals
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from models.protocols import Eye
     from service.settings import Settings
 
+CONSUMER: Final = "workers.consuming:Consumer"
+
 
 def make_app(settings: "Settings", workshop: Workshop) -> Celery:
     """Return the Celery application of a worker with its tasks."""
     app = Celery("carina")
     app.conf.update(celery_settings(settings))
+    app.conf.worker_consumer = CONSUMER
     register(app, workshop)
     return app
 

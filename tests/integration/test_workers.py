@@ -1,4 +1,7 @@
-"""Real Celery workers on a real broker: films that kill them, hang them, and come twice."""
+"""Real Celery workers on a real broker: films that kill them, hang them, and come twice.
+
+What depends on the broker is tried on both: Valkey, and RabbitMQ with quorum queues.
+"""
 
 import contextlib
 import os
@@ -14,6 +17,7 @@ from pathlib import Path
 import brokers
 import psutil
 import pytest
+import rabbitmq
 import unreliable_archive
 from postgres import DatabaseUrls
 from pydicom.dataset import Dataset
@@ -25,11 +29,12 @@ from service.settings import Settings
 from service.sweep import Sweep
 from service.values import Job, JobState
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(290)]
 
 TESTS = Path(__file__).parents[1]
 WORKER = TESTS / "stumbling_worker.py"
-PATIENCE_S = 120.0
+PATIENCE_S = 200.0
+on_both_brokers = pytest.mark.parametrize("broker", ["valkey", "rabbitmq"], indirect=True)
 
 
 class RealClock(Clock):
@@ -46,8 +51,18 @@ class RealClock(Clock):
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with brokers.running(tmp_path_factory.mktemp("valkey")) as url:
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    name = getattr(request, "param", "valkey")
+    folder = tmp_path_factory.mktemp(name)
+    if name == "rabbitmq":
+        if not rabbitmq.is_installed():
+            pytest.skip("rabbitmq-server is not installed: `make system`")
+        with rabbitmq.running(folder) as node:
+            yield node.url
+        return
+    with brokers.running(folder) as url:
         yield url
 
 
@@ -144,6 +159,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+@on_both_brokers
 def test_a_bell_makes_a_draft_and_another_delivers_it(site: Site) -> None:
     with unreliable_archive.running() as archive:
         site.environment = {**site.environment, "CARINA_PACS": str(archive.node)}
@@ -155,6 +171,7 @@ def test_a_bell_makes_a_draft_and_another_delivers_it(site: Site) -> None:
     assert len(archive.kept) == 1
 
 
+@on_both_brokers
 def test_a_film_that_kills_its_worker_fails_alone(site: Site) -> None:
     deadly = a_film("deadly")
     jobs = site.queue(deadly, a_film("good"), a_film("fine"))
@@ -190,6 +207,7 @@ def test_a_film_that_takes_too_long_is_given_back_before_its_worker_is_killed(si
     assert {site.ward.state(job) for job in jobs.values()} == {JobState.ENCODED}
 
 
+@on_both_brokers
 def test_a_worker_killed_at_work_loses_nothing(site: Site) -> None:
     endless = a_film("endless")
     (job,) = site.queue(endless).values()
@@ -202,6 +220,7 @@ def test_a_worker_killed_at_work_loses_nothing(site: Site) -> None:
     assert site.ward.state(job) is JobState.ENCODED
 
 
+@on_both_brokers
 def test_two_workers_and_many_bells_make_each_draft_once(site: Site) -> None:
     jobs = site.queue(*(a_film(f"film {number}") for number in range(6)))
     bell = Bell(site.settings)
