@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dicom import spool
 from service import removing, retention
@@ -75,20 +75,23 @@ class Housekeeper:
         self._kept: Counter[str] = Counter()
         self._next: datetime | None = None
         self._hurry_at: datetime | None = None
+        self._is_ahead = False
         self.last: Pass | None = None
 
     def step(self, now: datetime) -> bool:
         """Do a little; return whether the pass goes on.
 
-        A disk that refuses ends the pass and is told; the database's errors go to the caller.
+        A disk or a database that refuses ends the pass and is told; nothing else waits for it.
         """
         if self._pass is None:
             if self._next is not None and now < self._next and not self._must_hurry(now):
                 return False
             self._begin(now)
         try:
+            if not self._is_ahead:
+                self._make_partitions()
             goes_on = self._studies(now) or self._leftovers(now)
-        except OSError as error:
+        except (OSError, SQLAlchemyError) as error:
             log.warning("housekeeping_stopped", error=type(error).__name__)
             self._count(fault=type(error).__name__)
             goes_on = False
@@ -104,9 +107,13 @@ class Housekeeper:
         assert self.last is not None
         return self.last
 
-    def _begin(self, now: datetime) -> None:
+    def _make_partitions(self) -> None:
         with self._database.begin() as session:
             partitions.make_ahead(session)
+        self._is_ahead = True
+
+    def _begin(self, now: datetime) -> None:
+        self._is_ahead = False
         self._pass = Pass(now.isoformat())
         self._place = None
         self._kept.clear()

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from postgres import DatabaseUrls
 from rows import LEASE, NOW, QUIET, a_queued_job, accept, an_encoded_job, an_instance
 from sqlalchemy import func, select, text, update
 
+from dicom import spool
 from dicom.errors import IntakeUnavailable
 from dicom.values import StoreOutcome
 from service import deliveries, housekeeping, jobs, removing, retention
@@ -330,6 +332,40 @@ def test_a_folder_of_an_open_job_is_no_leftover(database: Database, tmp_path: Pa
     os.utime(folder, times=(NOW.timestamp(), NOW.timestamp()))
     assert Housekeeper(database, settings(tmp_path, None)).run(OLD).leftovers == 0
     assert folder.exists()
+
+
+def test_a_database_that_refuses_ends_the_pass_and_nothing_else(
+    database: Database, database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    owner = Database(database_urls.owner)
+    change(owner, text("REVOKE EXECUTE ON FUNCTION carina_make_partitions() FROM carina"))
+    owner.dispose()
+    house = Housekeeper(database, settings(tmp_path))
+    assert house.step(OLD) is False
+    assert house.last is not None
+    assert house.last.fault == "ProgrammingError"
+
+
+def test_leftovers_are_looked_for_at_once_when_the_disk_runs_low(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = tmp_path / "spool" / "incoming"
+    incoming.mkdir(parents=True)
+    house = Housekeeper(database, settings(tmp_path, None))
+    house.run(OLD)
+    half = incoming / "half.dcm"
+    half.write_bytes(b"")
+    os.utime(half, times=(OLD.timestamp() - 900, OLD.timestamp() - 900))
+    folder = tmp_path / "results" / "5b4a3d1e-0000-4000-8000-000000000000" / "1"
+    folder.mkdir(parents=True)
+    os.utime(folder, times=(NOW.timestamp(), NOW.timestamp()))
+    later = OLD + timedelta(minutes=2)
+    house.step(later)
+    assert folder.exists()
+    monkeypatch.setattr(spool, "free_bytes", lambda _: 0)
+    house.step(later + timedelta(minutes=2))
+    assert not folder.exists()
+    assert not half.exists()
 
 
 def test_a_disk_that_refuses_ends_the_pass_and_keeps_the_rows(
