@@ -17,10 +17,11 @@ def check(*, as_json: Annotated[bool, typer.Option("--json", help="For programs"
 
     Exit code 1 if anything is not as it should be, 3 if the settings are wrong.
     """
-    from service import checks, checks_security  # noqa: PLC0415  (psycopg and pynetdicom only where needed)
+    from service import checks, checks_security, reading  # noqa: PLC0415  (psycopg and pynetdicom only where needed)
     from service.settings import load  # noqa: PLC0415
 
     settings = load()
+    reading.lanes(settings)  # a fault in these rules is one of the settings
     found: list[Check] = [
         checks_security.certificates(settings),
         *checks_security.database(settings),

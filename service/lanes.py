@@ -12,6 +12,7 @@ from service.values import AuditEvent, EventType, Lane
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
@@ -78,6 +79,15 @@ def hurry(
         return False
     _raise(session, study, placement, now, user_id)
     return True
+
+
+def put_back(session: "Session", job_id: "UUID", overdue_at: "datetime") -> None:
+    """Let a job that nobody waits for go behind what comes in: one of many replays."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.job_id == job_id)
+        .values(lane=int(Lane.BACKFILL), overdue_at=overdue_at)
+    )
 
 
 def _set(study: StudyRow, placement: "Placement") -> None:

@@ -59,8 +59,17 @@ def _panel(title: str, taken: "Sequence[Claimed]", top: float, longest_s: float)
         x = LEFT + hour * HOUR / DAY * (right - LEFT)
         yield f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{hour}:00</text>'
     # The urgent ones last, so that they lie on top.
-    for one in sorted(taken, key=lambda each: -each.arrival.lane):
-        x = LEFT + one.arrival.at_s / DAY * (right - LEFT)
-        y = bottom - one.waited_s / (longest_s * 1.05) * (PANEL - 20)
-        colour = COLOUR[one.arrival.lane]
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.3" fill="{colour}"/>'
+    for lane in reversed(Lane):
+        dots = {
+            (
+                round(LEFT + one.arrival.at_s / DAY * (right - LEFT)),
+                round(bottom - one.waited_s / (longest_s * 1.05) * (PANEL - 20)),
+            )
+            for one in taken
+            if one.arrival.lane is lane
+        }
+        path = "".join(f"M{x} {y}h0" for x, y in sorted(dots))
+        yield (
+            f'<path d="{path}" stroke="{COLOUR[lane]}" stroke-width="2.5"'
+            ' stroke-linecap="round" fill="none"/>'
+        )

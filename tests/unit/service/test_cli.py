@@ -11,7 +11,8 @@ from service import cli
 
 PROMISED = {
     *("up", "down", "status", "check", "settings", "version"),
-    *("send", "studies", "show", "replay", "hurry", "redeliver", "release"),
+    *("send", "studies", "show", "replay", "compare", "hurry", "redeliver", "release"),
+    *("withdraw", "retire", "purge", "hl7"),
     *("listen", "work", "deliver", "sweep", "web"),
     *("look", "simulate", "purge"),
 }
