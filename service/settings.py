@@ -48,7 +48,7 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
     )
     listener_processes: int = Field(1, ge=1, le=16, description="Listener processes on one port")
     listener_fast_path: bool = Field(
-        default=False, description="Short way of a data set into the spool; see docs/bench.md"
+        default=False, description="Short way of a data set into the spool; see docs/operations.md"
     )
     callers: Annotated[tuple[Caller, ...], NoDecode] = Field(
         tuple(Caller("*", address) for address in LOOPBACK),
