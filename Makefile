@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup system torch test lint fmt unit integration e2e demo drill fuzz audit bench soak million eye-report lock hooks wheel wheelhouse clean
+.PHONY: help setup system torch test lint fmt unit integration e2e demo drill fuzz faults audit bench soak million eye-report lock hooks wheel wheelhouse clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -12,6 +12,7 @@ STOP ?=
 ARGS ?=
 N ?= 100000
 SEED ?= 1
+EPISODES ?= 25
 FILMS ?= 300
 SENDERS ?= 10
 SHAPE ?= embedded
@@ -65,6 +66,9 @@ drill: system setup ## back up under traffic, destroy, restore, prove that nothi
 
 fuzz: setup ## N mutated inputs (default 100000) against everything that reads strangers' bytes
 	$(BIN)/python -m scripts.fuzz --count $(N) --seed $(SEED) $(ARGS)
+
+faults: system setup ## EPISODES seeded faults (default 25) on a whole system, looked at from outside; ARGS=--controls
+	$(BIN)/python -m scripts.faults --episodes $(EPISODES) --seed $(SEED) $(ARGS)
 
 audit: setup ## ask the advisory database about every locked requirement; says so when it cannot be reached
 	$(BIN)/python -m scripts.advisories $(ARGS)
