@@ -13,10 +13,11 @@ import psutil
 
 from dicom.values import PacsNode
 from scripts.installation import Installation, first_free_port, system_program
+from service.parts import MARK, PART
 from tests import orthanc
 
 LOOPBACK = "127.0.0.1"
-START_S = 120.0
+START_S = 300.0
 INGEST_ONLY = {"CARINA_QUIET_PERIOD_S": "86400", "CARINA_LOG_LEVEL": "WARNING"}
 """Nothing is read while receiving is measured; the log of every instance is the user's choice."""
 
@@ -84,23 +85,27 @@ class ListenerTarget(CarinaTarget):
     def __init__(self, beside: "CarinaTarget", name: str, variables: Mapping[str, str]) -> None:
         port = first_free_port()
         super().__init__(beside.installation, name, port)
-        told = psutil.Process(beside.installation.processes()["listen"]).environ()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "service", "listen"],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**told, **variables, "CARINA_LISTENER_PORT": str(port)},
-        )
+        listen = psutil.Process(beside.installation.processes()["listen"])
+        # Without its marks the supervisor does not take this one for a part of its own.
+        told = {key: value for key, value in listen.environ().items() if key not in (MARK, PART)}
+        log = beside.installation.home / "logs" / f"listen-{port}.log"
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "listen"],
+                stdin=subprocess.DEVNULL,
+                stderr=file,
+                env={**told, **variables, "CARINA_LISTENER_PORT": str(port)},
+            )
 
     def processes(self) -> list[psutil.Process]:
         """Return this listener, its children, and Postgres with its backends."""
         postgres = self.installation.processes().get("postgres", 0)
-        return [*_with_children(self._process.pid), *_with_children(postgres)]
+        return [*_with_children(self.process.pid), *_with_children(postgres)]
 
     def stop(self) -> None:
         """End it and wait until it has ended."""
-        self._process.terminate()
-        self._process.wait()
+        self.process.terminate()
+        self.process.wait()
 
 
 class OrthancTarget(Target):
@@ -182,7 +187,7 @@ def listeners(beside: CarinaTarget, *, fast_path: bool, processes: int) -> Itera
     }
     target = ListenerTarget(beside, named(processes, fast_path=fast_path), variables)
     try:
-        _wait_until_listening(target.node.port)
+        _wait_until_listening(target.node.port, target.process)
         yield target
     finally:
         target.stop()
@@ -213,17 +218,17 @@ def storescp(folder: Path) -> Iterator[StorescpTarget]:
     ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={"TCP_NODELAY": "1"})
     try:
-        _wait_until_listening(port)
+        _wait_until_listening(port, process)
         yield StorescpTarget(process, folder, port)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_listening(port: int) -> None:
+def _wait_until_listening(port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_S
     while not any(link.laddr[1:] == (port,) for link in psutil.net_connections("tcp4")):
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or process.poll() is not None:
             raise TimeoutError(f"nobody listens on port {port}")
         time.sleep(0.05)
 
