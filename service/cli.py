@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "hurry": Entry("service.commands_lanes:hurry", "Put a study before all others"),
     "redeliver": Entry("service.commands_studies:redeliver", "Send the same results again"),
     "withdraw": Entry("service.commands_withdraw:withdraw", "Take back the drafts of a study"),
+    "retire": Entry("service.commands_withdraw:retire", "Let archives act on old objects now"),
     "release": Entry("service.commands_studies:release", "Let a held study go on"),
     "purge": Entry("service.commands_purge:purge", "Let go of what is old and proven everywhere"),
     "destinations list": Entry(

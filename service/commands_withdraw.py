@@ -1,4 +1,4 @@
-"""``carina withdraw``: take back the drafts of a study."""
+"""``carina withdraw`` and ``retire``: take back drafts, and have archives let go of old ones."""
 
 import getpass
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service import story, terminal, withdrawing
+from service import retiring, story, terminal, withdrawing
 from service.commands import software_version
 from service.dispatch import Bell
 from service.inquiry import ask
@@ -47,3 +47,16 @@ def withdraw(
     bell.close()
     later = "" if heard else " (the broker did not hear; the sweep will ring)"
     terminal.say(f"notice {done.notice_job_id} goes to {', '.join(done.destinations)}{later}")
+
+
+def retire(
+    study: Annotated[str, typer.Argument(metavar="STUDY_UID", help="Or the id of a job")],
+) -> None:
+    """Reject or delete old objects of a study, as its destinations are set now.
+
+    For what an archive did not do before, or was not asked to do. The sweep rings for it.
+    """
+    now, user_id = datetime.now(UTC), getpass.getuser()
+    uid = ask(lambda session: story.uid_of(session, study))
+    count = ask(lambda session: retiring.reopen(session, uid, user_id, now))
+    terminal.say(f"{uid}: {count} to be done, archive by archive")

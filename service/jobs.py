@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, tuple_, update
 
-from service import audit, consignments, lanes, lifecycle, order, stretches, tracing
+from service import audit, consignments, lanes, lifecycle, order, stopping, stretches, tracing
 from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
 from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
@@ -56,6 +56,7 @@ def open_for(
     if study is None:
         raise UnknownStudy("no such study")
     supersede(session, study_instance_uid, now, JobFacts(reason_code="NEWER_REVISION"))
+    stopping.overtaken(session, study_instance_uid, now)
     study.revision += 1
     row = JobRow(
         job_id=uuid.uuid4(),

@@ -112,6 +112,36 @@ def open_for(session: "Session", fence: "Fence", archive: "Destination", now: "d
         session.execute(row.on_conflict_do_nothing())
 
 
+def reopen(session: "Session", study_instance_uid: str, user_id: str, now: "datetime") -> int:
+    """Try again what an archive did not do, or was not asked to; return how many rows. Audited.
+
+    For a site that has configured the archive, or the setting, since.
+    """
+    jobs = select(JobRow.job_id).where(JobRow.study_instance_uid == study_instance_uid)
+    rows = session.scalars(
+        select(RetirementRow)
+        .where(
+            RetirementRow.job_id.in_(jobs),
+            RetirementRow.state.in_((RetirementState.FAILED, RetirementState.LEFT)),
+        )
+        .with_for_update()
+    ).all()
+    for row in rows:
+        row.state, row.tries, row.next_attempt_at = RetirementState.OPEN.value, 0, now
+        row.ended_at = row.reason = None
+    session.flush()
+    event = AuditEvent(
+        event_type=EventType.RETIREMENT_REQUESTED,
+        event_action_code="E",
+        event_outcome_indicator=0,
+        user_id=user_id,
+        study_instance_uid=study_instance_uid,
+        detail={"count": len(rows)},
+    )
+    audit.record(session, event, now)
+    return len(rows)
+
+
 def claim(
     session: "Session", owner: str, now: "datetime", lease: "timedelta", outbox: Outbox
 ) -> Retirement | None:

@@ -1,13 +1,13 @@
-"""Stop the deliveries of a job that is withdrawn, and say where something of it may be."""
+"""Stop deliveries of what is withdrawn or overtaken, and say where something of it may be."""
 
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, or_, select
 
-from service import lifecycle
+from service import lifecycle, settling
 from service.db.outbox_tables import ConsignmentRow, DeliveryRow
-from service.db.tables import ResultRow
-from service.values import JobState
+from service.db.tables import JobRow, ResultRow
+from service.values import JobFacts, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from service.db.tables import JobRow
-
+SYSTEM = "carina"
 BEGUN = (JobState.SENDING, JobState.SENT, JobState.DELIVERED)
 
 
 def stop(
-    session: "Session", job: "JobRow", destinations: "Sequence[str]", now: "datetime"
+    session: "Session", job: JobRow, destinations: "Sequence[str]", now: "datetime"
 ) -> "dict[str, datetime]":
     """End every consignment of a locked job; return the archives that may hold something of it.
 
@@ -52,8 +51,43 @@ def stop(
     return held
 
 
+def overtaken(session: "Session", study_instance_uid: str, now: "datetime") -> None:
+    """End what has not been sent of drafts that are on their way to several archives.
+
+    One that has reached a first archive goes on there; to those it has not begun with, only the
+    newer draft goes.
+    """
+    unsent = ConsignmentRow.state == JobState.ENCODED
+    jobs = session.scalars(
+        select(JobRow)
+        .where(
+            JobRow.study_instance_uid == study_instance_uid,
+            JobRow.state.in_((JobState.SENDING, JobState.SENT)),
+            select(ConsignmentRow.job_id)
+            .where(ConsignmentRow.job_id == JobRow.job_id, unsent)
+            .exists(),
+        )
+        .order_by(JobRow.revision.desc())
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for job in jobs:
+        rows = session.scalars(
+            select(ConsignmentRow)
+            .where(ConsignmentRow.job_id == job.job_id, unsent)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        for row in rows:
+            row.state = JobState.SUPERSEDED.value
+            lifecycle.release(row)
+        session.flush()
+        for row in rows:
+            settling.settle(session, job, row, now, (SYSTEM, JobFacts()))
+
+
 def _of_an_older_version(
-    session: "Session", job: "JobRow", destinations: "Sequence[str]", now: "datetime"
+    session: "Session", job: JobRow, destinations: "Sequence[str]", now: "datetime"
 ) -> "dict[str, datetime]":
     if job.state not in BEGUN:
         return {}

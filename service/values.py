@@ -101,8 +101,7 @@ LEGAL_MOVES: "Mapping[JobState, frozenset[JobState]]" = {
         }
     ),
     # Half of it may be in the archive: it is sent to the end even when the study has changed; the
-    # next revision names what it replaces. Only a refusal ends it, or a withdrawal, whose notice
-    # names what may be there.
+    # next revision names what it replaces. Only a refusal or a withdrawal ends it.
     JobState.SENDING: frozenset({JobState.SENT, JobState.FAILED, JobState.WITHDRAWN}),
     # The archive says it is there, or says it is not: then the same bytes are sent again.
     JobState.SENT: frozenset({JobState.DELIVERED, JobState.SENDING, JobState.WITHDRAWN}),
@@ -267,6 +266,7 @@ class EventType(StrEnum):
     OBJECTS_REJECTED = "objects_rejected"
     OBJECTS_DELETED = "objects_deleted"
     OBJECTS_NOT_RETIRED = "objects_not_retired"
+    RETIREMENT_REQUESTED = "retirement_requested"
     DEMO_OVERRIDE_USED = "demo_override_used"
     AUDIT_EXPORTED = "audit_exported"
     AUDIT_ARCHIVED = "audit_archived"

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from highdicom.sr import ContentItem
+    from pydicom.sr.coding import Code
 
     from dicom.values import InstanceRef, ReplacedResult
 
 SR_CLASSES = frozenset({BASIC_TEXT_SR, *BOX_SR_SOP_CLASSES.values()})
 
 
-def section(replaced: "Sequence[ReplacedResult]") -> "list[ContentItem]":
+def section(
+    replaced: "Sequence[ReplacedResult]", heading: "Code" = codes.REPLACES
+) -> "list[ContentItem]":
     """Return the section, one container for each object; none when nothing is replaced."""
     if not replaced:
         return []
-    return [items.container(codes.REPLACES, [_named(one) for one in replaced])]
+    return [items.container(heading, [_named(one) for one in replaced])]
 
 
 def documents(replaced: "Sequence[ReplacedResult]") -> "tuple[InstanceRef, ...]":

@@ -111,6 +111,7 @@ def _content(what: Withdrawal) -> "list[ContentItem]":
         f"made {what.produced_at:%Y-%m-%d %H:%M:%S} UTC."
     )
     said = [
+        f"{LINE}.",  # again: viewers run the first line together with who observed
         f"Reason: {what.reason}",
         f"Withdrawn by {what.by} at {what.produced_at:%Y-%m-%d %H:%M:%S} UTC.",
         f"Withdrawn: {revisions(what.replaced)}. This notice is r{what.revision}.",
@@ -119,7 +120,7 @@ def _content(what: Withdrawal) -> "list[ContentItem]":
     return [
         items.text(codes.NOTICE, LINE),
         *items.lines(codes.WITHDRAWAL, codes.NOTICE, said),
-        *replaced.section(what.replaced),
+        *replaced.section(what.replaced, codes.WITHDRAWS),
         *items.lines(codes.HOW_MADE, codes.ALGORITHM, [software]),
         items.text(codes.NOTICE, LINE),
     ]

@@ -16,7 +16,8 @@ from dicom import rejection
 from dicom.film import encode
 from dicom.sr.withdrawn import LINE
 from dicom.values import PacsNode, ResultKind
-from service import replay, withdrawing
+from service import replay, retiring, withdrawing
+from service.db import withdrawal_queries
 from service.db.engine import Database
 from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import AuditEventRow, JobRow, StudyRow
@@ -334,6 +335,22 @@ def test_an_archive_without_key_object_selection_is_told_to_a_person(ward: Ward)
     assert event.event_outcome_indicator == 8
 
 
+def test_what_was_left_can_be_deleted_later(ward: Ward, pacs: orthanc.Orthanc) -> None:
+    job = a_read_study(ward, "later")
+    carry(ward.context(pacs.node))
+    withdraw(ward, job.study_instance_uid)
+    carry(ward.context(pacs.node))
+    assert states(ward) == {(1, "pacs"): RetirementState.LEFT}
+    with ward.database.begin() as session:
+        study = job.study_instance_uid
+        assert retiring.reopen(session, study, "operator", ward.clock.now) == 1
+    carry(ward.context(pacs.node, replaced=f"delete;orthanc={pacs.url}"))
+    assert states(ward) == {(1, "pacs"): RetirementState.DELETED}
+    with ward.database.begin() as session:
+        (words,) = withdrawal_queries.retired(session, job.job_id)
+        assert words == "pacs: old objects are deleted"
+
+
 @pytest.mark.parametrize("over", ["dimse", "dicomweb"])
 def test_old_objects_are_deleted_and_nothing_else(
     ward: Ward, pacs: orthanc.Orthanc, over: str
@@ -417,3 +434,35 @@ def test_two_deliverers_retire_once(ward: Ward) -> None:
         assert retire(context)
         assert not retire(context)
     assert len(audited(ward, "objects_rejected")) == 1
+
+
+def test_an_older_draft_is_not_sent_to_an_archive_it_has_not_begun_with(
+    ward: Ward, pacs: orthanc.Orthanc
+) -> None:
+    job = a_read_study(ward, "overtaken")
+    context = ward.context(pacs.node, destinations=f"other={nobody()}")
+    carry(context)
+    assert ward.state(job) is JobState.SENDING
+    new = read_again(ward, job.study_instance_uid)
+    assert ward.state(job) is JobState.DELIVERED
+    with unreliable_archive.running() as other:
+        ward.clock.turn(3600)
+        carry(ward.context(pacs.node, destinations=f"other={other.node}"))
+        assert other.arrived == [_only_result(ward, new)]
+    assert ward.state(new) is JobState.DELIVERED
+
+
+def test_an_older_draft_that_arrives_late_retires_too(ward: Ward) -> None:
+    job = a_read_study(ward, "late")
+    with unreliable_archive.running(
+        Manners(lies=True), also=(rejection.KEY_OBJECT_SELECTION,)
+    ) as archive:
+        context = ward.context(archive.node, replaced="reject", proof_timeout_s=86400)
+        deliver(context)
+        assert ward.state(job) is JobState.SENT  # and not proven
+        new = read_again(ward, job.study_instance_uid)
+        archive.manners.lies = False
+        deliver(context)
+        assert ward.state(new) is JobState.DELIVERED
+        assert not retire(context)  # the old one is still on its way
+        assert states(ward) == {(1, "pacs"): RetirementState.OPEN}
