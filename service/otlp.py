@@ -19,7 +19,7 @@ from opentelemetry.trace import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from service.tracing import Span
+    from service.spans import Span
 
 PATH: Final = "/v1/traces"  # OTLP specification, "OTLP/HTTP request"
 TIMEOUT_S: Final = 3.0

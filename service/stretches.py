@@ -8,7 +8,7 @@ destination.
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from service.tracing import Attempt, Span
+from service.spans import Attempt, Span
 from service.values import JobCause, JobState
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dicom.values import ReceivedInstance
     from service.db.outbox_tables import ConsignmentRow
     from service.db.tables import JobRow, StudyRow
-    from service.tracing import Fact
+    from service.spans import Fact
     from service.values import JobFacts, Reception
 
 BADLY = frozenset({JobState.FAILED, JobState.QUEUED})

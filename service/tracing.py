@@ -3,109 +3,27 @@
 Nothing travels with a message: a trace id is the SHA-256 of the Study Instance UID, cut to 16
 bytes, so every process knows it. ``close`` of the first revision is the root; ``network`` and
 ``encode`` lie inside the ``read`` of their attempt. What a transaction did is told after its
-commit. No attribute but those in ``ALLOWED`` leaves this module, and none of them is a patient's.
+commit. No attribute leaves but those that :mod:`service.spans` allows, none of them a patient's.
 
 Without ``CARINA_OTLP_ENDPOINT`` nothing of OpenTelemetry is imported and every call returns at
 once. A collector that is slow or away costs spans, never a study.
 """
 
 import functools
-import hashlib
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
 from service.errors import SettingsInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
-
     from sqlalchemy.orm import Session
 
     from service.otlp import Sender
     from service.settings import Settings
-
-    Fact = str | int | float | None
-
-ALLOWED: Final = frozenset(
-    {
-        "attempt",
-        "cause",
-        "destination",
-        "films",
-        "job_id",
-        "reason_code",
-        "reception",
-        "revision",
-        "size_bytes",
-        "sop_class_uid",
-        "state",
-        "tries",
-    }
-)
-"""Names of attributes; each is sent as ``carina.<name>``. Free text and UIDs are not among them."""
-
-TRACE_BYTES: Final = 16  # W3C Trace Context, section 3.2.2.3
-SPAN_BYTES: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt at a job: what happens inside it lies in its span."""
-
-    job_id: "UUID"
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One stretch of a study's way. Times are aware UTC.
-
-    ``is_root``: the span that all others of the study lie in. ``itself``: this *is* the span of an
-    attempt. ``inside``: it lies in that of an attempt. ``has_failed`` marks it as an error.
-    """
-
-    name: str
-    study_instance_uid: str
-    begun: "datetime"
-    ended: "datetime"
-    facts: "Mapping[str, Fact]" = field(default_factory=dict)
-    is_root: bool = False
-    itself: Attempt | None = None
-    inside: Attempt | None = None
-    has_failed: bool = False
-
-    @property
-    def trace_id(self) -> int:
-        """Return the trace of the study."""
-        return _number(self.study_instance_uid, TRACE_BYTES)
-
-    @property
-    def span_id(self) -> int | None:
-        """Return the id of a span that others must find; None: any will do."""
-        if self.is_root:
-            return _root(self.study_instance_uid)
-        return None if self.itself is None else _of(self.itself)
-
-    @property
-    def parent_id(self) -> int | None:
-        """Return the id of the span that this one lies in; None for the root."""
-        if self.is_root:
-            return None
-        return _root(self.study_instance_uid) if self.inside is None else _of(self.inside)
-
-    @property
-    def attributes(self) -> "dict[str, str | int | float]":
-        """Return what may be sent."""
-        return {
-            f"carina.{name}": value
-            for name, value in self.facts.items()
-            if name in ALLOWED and value is not None
-        }
+    from service.spans import Span
 
 
 @dataclass(slots=True)
@@ -137,12 +55,7 @@ def configure(settings: "Settings", process: str) -> None:
         raise SettingsInvalid([fault]) from None
 
 
-def trace_id(study_instance_uid: str) -> str:
-    """Return the trace of a study as a collector shows it: 32 hexadecimal digits."""
-    return f"{_number(study_instance_uid, TRACE_BYTES):032x}"
-
-
-def tell(*spans: Span) -> None:
+def tell(*spans: "Span") -> None:
     """Hand over what happened; never blocks, never raises."""
     if _WHERE.endpoint:
         sender = _sender(os.getpid(), _WHERE.endpoint, _WHERE.process)
@@ -150,7 +63,7 @@ def tell(*spans: Span) -> None:
             sender.send(span)
 
 
-def tell_after_commit(session: "Session", *spans: Span) -> None:
+def tell_after_commit(session: "Session", *spans: "Span") -> None:
     """Hand over what a transaction did, if and when it is committed."""
     if not _WHERE.endpoint:
         return
@@ -167,15 +80,3 @@ def _sender(pid: int, endpoint: str, process: str) -> "Sender":  # noqa: ARG001 
     from service.otlp import Sender  # noqa: PLC0415
 
     return Sender(endpoint, process)
-
-
-def _root(study_instance_uid: str) -> int:
-    return _number(f"root {study_instance_uid}", SPAN_BYTES)
-
-
-def _of(attempt: Attempt) -> int:
-    return _number(f"{attempt.job_id} {attempt.number}", SPAN_BYTES)
-
-
-def _number(text: str, length: int) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:length]) or 1

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from service import stretches, tracing
+from service import spans, stretches, tracing
 from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import JobRow, StudyRow
 from service.settings import Settings
-from service.tracing import Span
+from service.spans import Span
 from service.values import JobFacts, JobState
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
@@ -90,7 +90,7 @@ def test_a_study_is_one_trace_with_one_root_at_a_real_collector(
     tracing.tell(*way_of_a_study())
     found = heard.wait_for(7)
     assert set(found) == {"close", "claim", "read", "network", "encode", "send", "prove"}
-    assert {span.trace_id.hex() for span in found.values()} == {tracing.trace_id(STUDY)}
+    assert {span.trace_id.hex() for span in found.values()} == {spans.trace_id(STUDY)}
     root, read = found["close"], found["read"]
     assert root.parent_span_id == b""
     assert {found[name].parent_span_id for name in ("claim", "read", "send", "prove")} == {
@@ -123,7 +123,7 @@ def test_another_study_is_another_trace_and_another_attempt_another_span() -> No
     (second,) = stretches.of_move(again, JobState.RUNNING, after(19), JobFacts())
     assert first.trace_id == second.trace_id
     assert first.span_id != second.span_id
-    assert tracing.trace_id(STUDY) != tracing.trace_id(STUDY + "1")
+    assert spans.trace_id(STUDY) != spans.trace_id(STUDY + "1")
 
 
 def test_a_second_revision_hangs_below_the_root_of_the_first() -> None:
