@@ -37,10 +37,12 @@ def main() -> int:
                 stack.enter_context(_filled(server, home / str(studies), studies))
                 for studies in (arguments.large, arguments.small)
             ]
-            found = _asked(list(reversed(benches)))
+            for bench in benches:
+                bench.queue_some()
             plans = benches[0].plans()
-    words = "\n\n".join(f"## {name}\n\n" + "\n\n".join(one) for name, one in plans.items())
-    (arguments.folder / "plans.txt").write_text(words + "\n", encoding="utf-8")
+            words = "\n\n".join(f"## {name}\n\n" + "\n\n".join(one) for name, one in plans.items())
+            (arguments.folder / "plans.txt").write_text(words + "\n", encoding="utf-8")
+            found = _asked(list(reversed(benches)))
     found["scanned"] = measure.scanned(plans)
     told = json.dumps(found, indent=1)
     (arguments.folder / "million.json").write_text(told + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from service.consignments import Outbox
 from service.db.engine import Database
 from service.overview import overview
 from service.retention import Rules
+from service.seal import Sealer
 from service.settings import Settings
 from service.sweep import Sweep
 from service.values import JobState
@@ -138,6 +139,7 @@ class Bench:
             If it is not intact.
         """
         started = time.perf_counter()
+        Sealer(self.database, self.heads).seal_once(_now())
         since = verified.read(self.heads.parent) if recent else None
         report = verify.verify(self.database, self.heads, _now(), None, since)
         taken = time.perf_counter() - started
@@ -159,7 +161,7 @@ class Bench:
     def queue_some(self) -> None:
         """Take in films and close their studies, so that there is something to claim."""
         spool = self.home / "spool"
-        for number in range(REPEATS + 10):
+        for number in range(REPEATS + 20):
             study = f"{ROOT}.8.{self.studies}.{number}"
             rows.a_queued_job(self.database, spool, study=study, now=_now())
 
@@ -173,8 +175,6 @@ class Bench:
 
 def in_turns(benches: Sequence[Bench], say: Callable[[str], None]) -> list[list[Cost]]:
     """Ask everything of every database, in turns; return what it cost, by database."""
-    for bench in benches:
-        bench.queue_some()
     asked = [bench.questions() for bench in benches]
     costs: list[list[Cost]] = [[] for _ in benches]
     for name in asked[0]:
@@ -189,7 +189,7 @@ def in_turns(benches: Sequence[Bench], say: Callable[[str], None]) -> list[list[
         for bench, start, times, cost in zip(benches, before, taken, costs, strict=True):
             pages = round((bench.pages() - start) / REPEATS, 1)
             cost.append(Cost(name, statistics.median(times), _p90(times), pages))
-            say(f"{bench.studies:>9,} studies: {name}: {cost[-1].median_ms:.1f} ms")
+            say(f"{bench.studies:>9,} studies: {name}: {cost[-1].median_ms:.1f} ms, {pages} pages")
     return costs
 
 
