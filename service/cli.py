@@ -70,6 +70,12 @@ COMMANDS: dict[str, Entry] = {
     "destinations resume": Entry(
         "service.commands_destinations:resume", "Send there again, what waited first"
     ),
+    "patients list": Entry("service.commands_patients:list_all", "Merges and corrections, newest"),
+    "patients messages": Entry("service.commands_patients:messages", "HL7 messages, newest first"),
+    "patients show": Entry("service.commands_patients:show", "What was done to which study"),
+    "patients apply": Entry("service.commands_patients:apply", "Bring in a message by hand"),
+    "patients undo": Entry("service.commands_patients:undo", "Take a correction back"),
+    "patients adopt": Entry("service.commands_patients:adopt", "Believe the archive about a study"),
     "audit list": Entry("service.commands_audit:list_events", "Events of the audit trail"),
     "audit verify": Entry("service.commands_audit:verify", "Prove that nothing was changed"),
     "audit export": Entry("service.commands_audit:export", "Export as PS3.15 A.5 or JSON lines"),
@@ -85,13 +91,14 @@ COMMANDS: dict[str, Entry] = {
     "deliver": Entry("workers.commands:deliver", "Process: the deliverer to the PACS"),
     "sweep": Entry("service.commands_run:sweep", "Process: closes studies, rings again, seals"),
     "web": Entry("service.commands_run:web", "Process: health and metrics over HTTP"),
-    "db upgrade": Entry("service.commands_run:db_upgrade", "Bring the tables to this version"),
     "hl7": Entry("service.commands_run:hl7", "Process: takes HL7 messages about patients"),
+    "db upgrade": Entry("service.commands_run:db_upgrade", "Bring the tables to this version"),
     "db roles": Entry("service.commands_check:db_roles", "Could the service change the trail?"),
 }
 
 GROUPS = {
     "destinations": "The archives that drafts go to",
+    "patients": "Merged and corrected patients",
     "audit": "The audit trail",
     "models": "The network bundles",
     "db": "The database",

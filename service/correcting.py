@@ -13,8 +13,8 @@ from sqlalchemy import func, or_, select
 
 from dicom import header
 from dicom.errors import DicomError
-from service import audit, corrections, patients, studies
-from service.corrected import CorrectionState, PatientNumber
+from service import audit, corrections, jobs, patients, studies
+from service.corrected import CorrectionKind, CorrectionState, PatientNumber
 from service.db.patient_tables import CorrectedStudyRow, PatientCorrectionRow
 from service.db.tables import UNSENT, InstanceRow, JobRow
 from service.errors import UnknownCorrection
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
+    from dicom.values import PatientIdentity
     from service.db.engine import Database
     from service.db.tables import StudyRow
 
 AT_ONCE: Final = timedelta(0)
 NEW_REVISION: Final = "a draft under the new identity follows"
 MADE_ANEW: Final = "the draft that was being made is made anew"
-RELEASED: Final = "the study was held for two patients and is one now"
+RELEASED: Final = "the study was held and goes on"
 HELD: Final = "the study is held"
 NOTHING_MADE: Final = "no draft bears the old identity"
 
@@ -98,7 +99,7 @@ def undo(
     for entry in touched:
         study = studies.lock(session, entry.study_instance_uid)
         _rekey(session, _current(session, study.study_instance_uid), places)
-        entry.effect = f"undone: {_follow(session, study, now)}"
+        entry.effect = f"undone: {follow(session, study, now)}"
         entry.changed_at = now
     detail = {"correction": str(correction_id), "studies": len(touched)}
     _tell(session, (EventType.CORRECTION_UNDONE, user_id, None), detail, now)
@@ -117,8 +118,10 @@ def _apply(session: "Session", row: PatientCorrectionRow, places: Places, now: "
         ).all()
     for uid in sorted(uids):
         study = studies.lock(session, uid)
-        _rekey(session, _current(session, uid), places)
-        effect = _follow(session, study, now)
+        differs = _rekey(session, _current(session, uid), places)
+        if row.kind == CorrectionKind.UPDATE and not differs:
+            continue
+        effect = follow(session, study, now)
         session.merge(
             CorrectedStudyRow(
                 correction_id=row.correction_id,
@@ -137,7 +140,7 @@ def _bears(number: PatientNumber) -> "tuple[ColumnElement[bool], ...]":
     """Return the condition that an instance bears a number; its keys are salted by the study."""
     issuer = InstanceRow.issuer_key
     conditions: list[ColumnElement[bool]] = [
-        InstanceRow.current,
+        InstanceRow.current.is_(True),
         InstanceRow.patient_key == _salted(number.patient_id),
     ]
     if number.issuer:
@@ -159,22 +162,32 @@ def _current(session: "Session", study_instance_uid: str) -> "Sequence[InstanceR
     ).all()
 
 
-def _rekey(session: "Session", rows: "Sequence[InstanceRow]", places: Places) -> None:
-    """Write the keys of who the headers' patients are now; the files stay as received."""
+def _rekey(session: "Session", rows: "Sequence[InstanceRow]", places: Places) -> bool:
+    """Write the keys of who the headers' patients are now; the files stay as received.
+
+    Returns whether the patient is another than the keys, or the headers, said.
+    """
+    differs = False
     for row in rows:
         try:
             patient = header.read(places.spool / row.spool_path).patient
         except (DicomError, OSError):
             continue  # a file that is gone or broken keeps the keys it came with
-        keys = patients.keys(
-            corrections.as_known(session, patient, places.corrections), row.study_instance_uid
-        )
+        known = corrections.as_known(session, patient, places.corrections)
+        keys = patients.keys(known, row.study_instance_uid)
+        before = patients.PatientKeys(row.patient_key, row.issuer_key, row.name_key)
+        differs |= keys != before or _born(known) != _born(patient)
         row.patient_key, row.issuer_key = keys.patient_key, keys.issuer_key
         row.name_key = keys.name_key
     session.flush()
+    return differs
 
 
-def _follow(session: "Session", study: "StudyRow", now: "datetime") -> str:
+def _born(patient: "PatientIdentity") -> tuple[str, str]:
+    return patient.patient_birth_date, patient.patient_sex
+
+
+def follow(session: "Session", study: "StudyRow", now: "datetime") -> str:
     """Let a locked study follow its patient; return what that means, in words."""
     was_held = study.state == StudyState.HELD
     effect = NOTHING_MADE
@@ -188,6 +201,8 @@ def _follow(session: "Session", study: "StudyRow", now: "datetime") -> str:
         if newest is not None and _bears_identity(newest):
             effect = MADE_ANEW if newest.state in UNSENT else NEW_REVISION
             studies.collect(session, study, JobCause.CORRECTED_HEADER, now, AT_ONCE)
+    elif study.held_code == studies.PATIENT_DIFFERS:
+        studies.let_go(session, study, jobs.SYSTEM, now, AT_ONCE)  # the archive is asked again
     studies.check_patients(session, study, now, AT_ONCE)
     if study.state == StudyState.HELD:
         return HELD

@@ -63,9 +63,14 @@ def keep(
     CorrectionRefused
         If it contradicts what holds already. Nothing has been written then.
     """
-    session.execute(select(func.pg_advisory_xact_lock(TURN)))
+    if origin.study_instance_uid is None:  # of one study alone, intake need not know
+        session.execute(select(func.pg_advisory_xact_lock(TURN)))
     if change.kind is CorrectionKind.MERGE and not _is_news(session, change, root):
         return None
+    if change.kind is CorrectionKind.UPDATE:
+        known = known_as(session, change.prior, root)
+        if known is not None and change.survivor.over(known) == known:
+            return None
     correction_id = uuid.uuid4()
     relative = f"{IDENTITIES}/{correction_id}.json"
     path = root / relative

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from dicom.values import FilmHeader, ReceivedInstance
+    from dicom.values import FilmHeader, PatientIdentity, ReceivedInstance
     from service.db.engine import Database
 
 OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
@@ -166,10 +166,20 @@ class _Intake:
             if reception is Reception.QUARANTINED:
                 studies.hold(self.session, study, studies.PIXELS_DIFFER, self.now)
             elif reception is Reception.CORRECTED:
-                studies.corrected(self.session, study, self.now, self._quiet(study))
+                quiet, renamed = self._quiet(study), self._is_renamed(current, row)
+                studies.corrected(self.session, study, self.now, quiet, renamed=renamed)
             elif reception is Reception.NOT_READ:
                 self._arrived(study, row)
         return self._told(reception, row)
+
+    def _as_known(self, patient: "PatientIdentity") -> "PatientIdentity":
+        """Return a header's patient under the identity that holds now."""
+        root = self.rules.corrections
+        return patient if root is None else corrections.as_known(self.session, patient, root)
+
+    def _is_renamed(self, before: InstanceRow, now: InstanceRow) -> bool:
+        path = self.rules.spool_root / before.spool_path
+        return patients.is_renamed((before, now), path, self.received.patient, self._as_known)
 
     def _reception_of(self, current: InstanceRow) -> Reception:
         if not (current.candidate or self.received.header.is_candidate):
@@ -215,9 +225,7 @@ class _Intake:
 
     def _add(self, reception: Reception, version: int) -> InstanceRow:
         received, header = self.received, self.received.header
-        patient = received.patient
-        if self.rules.corrections is not None:
-            patient = corrections.as_known(self.session, patient, self.rules.corrections)
+        patient = self._as_known(received.patient)
         keys = patients.keys(patient, received.ref.study_instance_uid)
         row = InstanceRow(
             sop_instance_uid=received.ref.sop_instance_uid,

@@ -3,10 +3,14 @@
 import hashlib
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from dicom import header
+from dicom.errors import DicomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from dicom.values import PatientIdentity
     from service.corrected import Identity
@@ -23,6 +27,22 @@ class PatientKeys:
     patient_key: str
     issuer_key: str
     name_key: str
+
+
+class Keyed(Protocol):
+    """Whatever holds the keys of a patient."""
+
+    @property
+    def patient_key(self) -> str:
+        """The key of the Patient ID."""
+
+    @property
+    def issuer_key(self) -> str:
+        """The key of its issuer."""
+
+    @property
+    def name_key(self) -> str:
+        """The key of the name."""
 
 
 def keys(patient: "PatientIdentity", study_instance_uid: str) -> PatientKeys:
@@ -54,6 +74,32 @@ def renamed(patient: "PatientIdentity", known: "Identity") -> "PatientIdentity":
         "patient_sex": known.sex,
     }
     return replace(patient, **{name: text for name, text in told.items() if text is not None})
+
+
+def is_renamed(
+    keyed: "tuple[Keyed, Keyed]",
+    earlier: "Path",
+    told: "PatientIdentity",
+    known_as: "Callable[[PatientIdentity], PatientIdentity]",
+) -> bool:
+    """Return whether a corrected header is of another patient than a draft was made for.
+
+    ``keyed`` are the keys before and now, ``earlier`` the file before, ``told`` what the new
+    header says, ``known_as`` who that is by the merges that hold: a header that says what a merge
+    has said already changes nothing.
+    """
+    before, now = ((one.patient_key, one.name_key, one.issuer_key) for one in keyed)
+    if before != now:
+        return True
+    try:
+        patient = known_as(header.read(earlier).patient)
+    except (DicomError, OSError):
+        return False
+    new = known_as(told)
+    return (patient.patient_birth_date, patient.patient_sex) != (
+        new.patient_birth_date,
+        new.patient_sex,
+    )
 
 
 def are_one(found: "Iterable[PatientKeys]") -> bool:

@@ -27,8 +27,10 @@ CLOSE_AT_ONCE = 20
 
 TWO_PATIENTS = "TWO_PATIENTS"
 PIXELS_DIFFER = "PIXELS_DIFFER"
+PATIENT_DIFFERS = "PATIENT_DIFFERS"
 HELD_WORDS = {
     TWO_PATIENTS: "the study holds instances of more than one patient",
+    PATIENT_DIFFERS: "the archive knows the study under another patient number",
     PIXELS_DIFFER: "an instance came again under the same UID with different pixels",
 }
 
@@ -82,12 +84,18 @@ def arrived(
 
 
 def corrected(
-    session: "Session", study: StudyRow, now: "datetime", quiet_period: timedelta
+    session: "Session",
+    study: StudyRow,
+    now: "datetime",
+    quiet_period: timedelta,
+    *,
+    renamed: bool = False,
 ) -> None:
     """Let a study know that a header of it was corrected.
 
     A draft of which nothing has been sent is made again from the corrected header. One that is
-    in the archive, or half-way there, stays; the study is flagged for a person.
+    in the archive, or half-way there, is replaced when the patient is ``renamed``; else it stays,
+    and the study is flagged for a person.
     """
     study.last_received_at = now
     state = StudyState(study.state)
@@ -95,11 +103,13 @@ def corrected(
         study.quiet_until = now + quiet_period
     elif state is StudyState.NO_FILM:
         collect(session, study, JobCause.NEW_STUDY, now, quiet_period)
-    elif state is StudyState.CLOSED and _something_was_sent(session, study):
+    elif state is StudyState.CLOSED and not renamed and _something_was_sent(session, study):
         study.corrected_after_sending = True
         _tell(session, study, EventType.STUDY_CORRECTED, now, {"after_sending": True})
     elif state is StudyState.CLOSED:
         collect(session, study, JobCause.CORRECTED_HEADER, now, quiet_period)
+    elif study.held_code == PATIENT_DIFFERS:
+        let_go(session, study, jobs.SYSTEM, now, quiet_period)  # the archive is asked again
     check_patients(session, study, now, quiet_period)
 
 
@@ -156,7 +166,7 @@ def check_patients(
     if not one and not held_for_two:
         hold(session, study, TWO_PATIENTS, now)
     elif one and held_for_two:
-        _let_go(session, study, jobs.SYSTEM, now, quiet_period)
+        let_go(session, study, jobs.SYSTEM, now, quiet_period)
 
 
 def release(session: "Session", study_instance_uid: str, user_id: str, now: "datetime") -> None:
@@ -176,7 +186,7 @@ def release(session: "Session", study_instance_uid: str, user_id: str, now: "dat
     if study.held_code == TWO_PATIENTS:
         raise StudyHeld(HELD_WORDS[TWO_PATIENTS])
     if study.state == StudyState.HELD:
-        _let_go(session, study, user_id, now, timedelta())
+        let_go(session, study, user_id, now, timedelta())
 
 
 def close_quiet(session: "Session", now: "datetime") -> tuple[Job, ...]:
@@ -204,9 +214,10 @@ def close_quiet(session: "Session", now: "datetime") -> tuple[Job, ...]:
     return tuple(opened)
 
 
-def _let_go(
+def let_go(
     session: "Session", study: StudyRow, user_id: str, now: "datetime", quiet_period: timedelta
 ) -> None:
+    """Let a held study go on; ``user_id`` is who says so."""
     detail = {"code": study.held_code, "by": user_id}
     study.held_code = study.held_reason = None
     cause = JobCause.CORRECTED_HEADER if study.revision else JobCause.NEW_STUDY

@@ -19,7 +19,7 @@ from service import audit, breaker, consignments, deliveries, jobs, retiring, so
 from service.consignments import Outbox
 from service.errors import NothingToDeliver
 from service.values import JobFacts, JobState
-from workers import backoff, destination, encoding, failures, lines
+from workers import backoff, demographics, destination, encoding, failures, lines
 from workers.committing import Committing, Next, Step
 from workers.destination import Route, RouteKind
 from workers.failures import Remedy, Treatment
@@ -98,7 +98,9 @@ class Delivery:
             self._keep_back(route)
         elif self._state is JobState.SENT:
             self._prove(route.archive)
-        else:
+        elif self._state is not JobState.ENCODED or demographics.may_go(
+            self._context, self._fence, self._kept, route.archive
+        ):
             self._send(route, route.archive, record)
 
     def end(self, error: Exception, how: Treatment) -> None:
