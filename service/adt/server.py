@@ -19,7 +19,7 @@ from hl7.mllp import InvalidBlockError, start_hl7_server
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import correcting, ready
-from service.adt.taking import TakingRules, take
+from service.adt.taking import Taken, TakingRules, take
 from service.correcting import Places
 from service.errors import StartFailed
 
@@ -138,11 +138,14 @@ class MessageServer:
             answer = await taking  # a stop finishes what was begun
         if answer is None:
             return False
-        writer.writeblock(answer)
+        writer.writeblock(answer.content)
         await asyncio.wait_for(writer.drain(), self._bounds.silence_s)
+        if answer.news:
+            # Not waited for here; the end of the event loop waits for every thread of its pool.
+            asyncio.get_running_loop().run_in_executor(None, self._apply)
         return True
 
-    def _take(self, content: bytes, address: str) -> bytes | None:
+    def _take(self, content: bytes, address: str) -> Taken | None:
         now = datetime.now(UTC)
         try:
             taken = take(self._database, content, address, self._rules, now)
@@ -150,9 +153,7 @@ class MessageServer:
             log.error("hl7_message_not_kept", error=type(error).__name__)  # noqa: TRY400 - no text of it
             return None
         log.info("hl7_message_taken", answer=taken.answer, reason=taken.reason, news=taken.news)
-        if taken.news:
-            threading.Thread(target=self._apply, daemon=True).start()
-        return taken.content
+        return taken
 
     def _apply(self) -> None:
         """Bring studies up to date at once; what fails here the sweep does again."""
