@@ -15,16 +15,13 @@ def upgrade() -> None:
     op.create_table(
         "patient_salt",
         sa.Column("single", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column(
-            "salt",
-            sa.Text(),
-            server_default=sa.text("(gen_random_uuid()::text || gen_random_uuid()::text)"),
-            nullable=False,
-        ),
+        sa.Column("salt", sa.Text(), nullable=False),
         sa.CheckConstraint("single", name=op.f("ck_patient_salt_single")),
         sa.PrimaryKeyConstraint("single", name=op.f("pk_patient_salt")),
     )
-    op.execute("INSERT INTO patient_salt DEFAULT VALUES")
+    op.execute(
+        "INSERT INTO patient_salt (salt) SELECT gen_random_uuid()::text || gen_random_uuid()::text"
+    )
     _messages()
     _corrections()
     op.create_table(

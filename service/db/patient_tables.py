@@ -30,9 +30,7 @@ class PatientSaltRow(Base):
     __tablename__ = "patient_salt"
 
     single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    salt: Mapped[str] = mapped_column(
-        server_default=text("(gen_random_uuid()::text || gen_random_uuid()::text)")
-    )
+    salt: Mapped[str]
 
     __table_args__ = (CheckConstraint("single", name="single"),)
 

@@ -1,6 +1,6 @@
 """A real Orthanc in which the patient of a study is changed before our draft is sent."""
 
-import json
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,12 +46,13 @@ def in_both(ward: Ward, pacs: orthanc.Orthanc, seed: str) -> Dataset:
 
 
 def change(pacs: orthanc.Orthanc, ds: Dataset, **told: str) -> None:
-    """Change the patient of a study where it lies, as an archive does; all UIDs stay."""
+    """Let the archive hold the study under another identity, all UIDs as they were."""
     (study,) = pacs.find("Study", StudyInstanceUID=str(ds.StudyInstanceUID))
-    uids = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
-    identity = {"PatientID": str(ds.PatientID), "PatientName": str(ds.PatientName)} | told
-    body = {"Replace": identity, "Keep": uids, "Force": True, "Synchronous": True}
-    pacs.post(f"/studies/{study}/modify", json.dumps(body))
+    pacs.delete(f"/studies/{study}")
+    changed = copy.deepcopy(ds)
+    for keyword, value in told.items():
+        setattr(changed, keyword, value)
+    pacs.upload(film.encode(changed))
 
 
 def send(ward: Ward, pacs: orthanc.Orthanc, asked: str) -> None:

@@ -21,6 +21,7 @@ PROMISED_GROUPS = {
     "destinations": ["list", "suspend", "drain", "resume"],
     "models": ["list", "verify"],
     "db": ["upgrade", "roles"],
+    "patients": ["list", "messages", "show", "apply", "undo", "adopt"],
 }
 HEAVY = (
     "torch",
