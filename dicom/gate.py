@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dicom.values import Caller, Peer
 
 ANY = "*"
+_STRANGERS_SHARE = 4
+"""Strangers from many addresses must not hold every place; this is the share they may hold."""
 
 
 class Rejection(Enum):
@@ -38,7 +40,8 @@ class Limits:
     """How many at once.
 
     A connection is not yet an association: one that stays silent takes no place of those that
-    speak. ``connections_per_stranger`` is for addresses that no caller on the list has.
+    speak. ``connections_per_stranger`` is for addresses that no caller on the list has; all of them
+    together never hold more than a quarter of ``maximum_connections``.
     """
 
     maximum_associations: int = 50
@@ -89,15 +92,15 @@ class Gate:
         """Return whether one more connection from there is taken."""
         with self._lock:
             self._forget_ended()
-            known = self._allow_list.knows_address(address)
-            per_address = (
-                self._limits.connections_per_address
-                if known
-                else self._limits.connections_per_stranger
-            )
-            theirs = sum(other == address for other in self._connections.values())
-            return (
-                theirs < per_address and len(self._connections) < self._limits.maximum_connections
+            held = list(self._connections.values())
+            if len(held) >= self._limits.maximum_connections:
+                return False
+            theirs = held.count(address)
+            if self._allow_list.knows_address(address):
+                return theirs < self._limits.connections_per_address
+            strangers = sum(not self._allow_list.knows_address(other) for other in held)
+            return theirs < self._limits.connections_per_stranger and strangers < max(
+                1, self._limits.maximum_connections // _STRANGERS_SHARE
             )
 
     def connected(self, thread: "Thread", address: str) -> None:

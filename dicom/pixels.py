@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SIDE_MAX = 16384
 _PIXELS_MAX = 100_000_000
 _FILE_BYTES_MAX = 1 << 30
+_INFLATED_PIECE = 16 << 20
 _INFLATED_BYTES_MAX = 512 << 20
 _BYTES_BY_BITS = {8: 1, 16: 2}
 _SPACING_RANGE_MM = (0.01, 5.0)
@@ -140,11 +141,15 @@ def read_data_set(path: "Path", transfer_syntax_uid: str) -> "Dataset":
 def _inflated(path: "Path") -> "Dataset":
     with path.open("rb") as file:
         file.seek(spool.data_set_start(file.read(256)) or 0)
-        engine = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = engine.decompress(file.read(), _INFLATED_BYTES_MAX)
-    if engine.unconsumed_tail:
-        raise UnsupportedPixelData("a deflated data set too large for a film")
-    return read_dataset(BytesIO(content), is_implicit_VR=False, is_little_endian=True)
+        deflated = file.read()
+    engine, parts, size = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
+    while deflated:  # piece by piece: one growing buffer would take twice the room
+        parts.append(engine.decompress(deflated, _INFLATED_PIECE))
+        deflated, size = engine.unconsumed_tail, size + len(parts[-1])
+        if size > _INFLATED_BYTES_MAX:
+            raise UnsupportedPixelData("a deflated data set too large for a film")
+    content = BytesIO(b"".join([*parts, engine.flush()]))
+    return read_dataset(content, is_implicit_VR=False, is_little_endian=True)
 
 
 def _stored(

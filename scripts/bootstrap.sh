@@ -94,6 +94,7 @@ system() {
     [[ -e $ORTHANC_PLUGIN ]] || missing+=(orthanc-dicomweb)
     has storescu || missing+=(dcmtk)
     [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || missing+=(rabbitmq-server)
+    has strace || missing+=(strace)
     has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
     has node || missing+=(nodejs)
     has npm || missing+=(npm)

@@ -2,18 +2,22 @@
 
 ``python stumbling_worker.py QUEUE`` with ``CARINA_…`` settings; ``DEADLY``, ``ENDLESS`` and
 ``STUBBORN`` hold the SOP Instance UIDs of the films that end the process, never come back, or never
-come back and hear no signal (as in a kernel that hangs), joined by commas.
+come back and hear no signal (as in a kernel that hangs), joined by commas. The network takes
+``LOAD_S`` seconds to load, a child does ``TASKS_PER_CHILD`` tasks, and each film leaves the id of
+the process that looked at it in the file ``LOOKS``.
 """
 
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from models.fakes import FakeEye
 from models.values import ChestImage, Sight
-from service import logs
+from service import celery_settings, logs
 from service.settings import load
 from workers import app
 
@@ -23,6 +27,9 @@ class StumblingEye(FakeEye):
 
     def look(self, images: Sequence[ChestImage]) -> tuple[Sight, ...]:
         uids = {image.image_id for image in images}
+        if note := os.environ.get("LOOKS"):
+            with Path(note).open("a") as file:
+                file.write(f"{os.getpid()}\n" * len(images))
         if uids & marked("DEADLY"):
             os._exit(1)
         if uids & marked("STUBBORN"):
@@ -37,7 +44,17 @@ def marked(name: str) -> set[str]:
     return set(filter(None, os.environ.get(name, "").split(",")))
 
 
+def slowly(_: object) -> StumblingEye:
+    time.sleep(float(os.environ.get("LOAD_S", "0")))
+    return StumblingEye()
+
+
 if __name__ == "__main__":
     settings = load()
+    if tasks := os.environ.get("TASKS_PER_CHILD"):
+        celery_settings._WORKERS = {
+            **celery_settings._WORKERS,
+            "worker_max_tasks_per_child": int(tasks),
+        }
     logs.configure(settings, "stumbling-worker")
-    sys.exit(app.run(settings, "work", sys.argv[1], lambda _: StumblingEye()))
+    sys.exit(app.run(settings, "work", sys.argv[1], slowly))

@@ -156,6 +156,7 @@ def running(
     offers_find: bool = True,
     called_ae_title: str = "",
     also: tuple[str, ...] = (),
+    host: str = "127.0.0.1",
 ) -> Iterator[UnreliableArchive]:
     """Run one on a free port; ``without`` are kinds whose SOP class it does not accept.
 
@@ -179,8 +180,8 @@ def running(
         (evt.EVT_C_FIND, archive.on_find),
         (evt.EVT_N_ACTION, archive.on_action),
     ]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    archive.node = PacsNode("ARCHIVE", "127.0.0.1", server.socket.getsockname()[1])
+    server = ae.start_server((host, 0), block=False, evt_handlers=handlers)
+    archive.node = PacsNode("ARCHIVE", host, server.socket.getsockname()[1])
     try:
         yield archive
     finally:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from models import bundles
 from models.errors import BundleMissing
+from workers.spare import EyeWithSpare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,8 @@ def anatomy_bundle(settings: "Settings") -> "Bundle":
 def load(settings: "Settings") -> "Eye":
     """Load the network that looks at films, on the device the settings name.
 
+    On an accelerator it has the processor to fall back on, loaded when a film first needs it.
+
     Raises
     ------
     BundleError
@@ -45,11 +48,12 @@ def load(settings: "Settings") -> "Eye":
     # The network's libraries are heavy, and must never be touched before a worker has forked.
     from models.anatomy.eye import OnnxEye  # noqa: PLC0415
 
-    return OnnxEye(
-        anatomy_bundle(settings),
-        provider=PROVIDERS[settings.device],
-        intra_op_num_threads=settings.network_threads,
-    )
+    bundle = anatomy_bundle(settings)
+    on = functools.partial(OnnxEye, bundle, intra_op_num_threads=settings.network_threads)
+    if settings.device == "cpu":
+        return on(provider=PROVIDERS["cpu"])
+    spare = functools.cache(functools.partial(on, provider=PROVIDERS["cpu"]))
+    return EyeWithSpare(on(provider=PROVIDERS[settings.device]), spare)
 
 
 def once(settings: "Settings") -> "Callable[[], Eye]":

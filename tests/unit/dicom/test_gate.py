@@ -69,7 +69,7 @@ def test_an_ended_association_gives_its_place_back() -> None:
 
 
 def test_connections_are_counted_by_address_and_strangers_get_fewer() -> None:
-    limits = Limits(connections_per_address=2, connections_per_stranger=1, maximum_connections=4)
+    limits = Limits(connections_per_address=2, connections_per_stranger=1, maximum_connections=8)
     gate = Gate("CARINA", AllowList([Caller("CR1", "10.0.0.5")]), limits)
     end = threading.Event()
     threads = []
