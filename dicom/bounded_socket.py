@@ -20,6 +20,12 @@ LONGEST_PDU_BYTES: Final = MAXIMUM_PDU_BYTES + 1024
 """Some senders count the header of a PDV on top of what was agreed."""
 
 _REQUEST_MAX_BYTES: Final = 1 << 20  # 128 contexts of 45 syntaxes are 150 KB
+_AHEAD_BYTES: Final = 1 << 18
+"""What has come is taken from the kernel in pieces of this length.
+
+A film is some 60 PDUs, and every call to the kernel lets another thread have the interpreter: with
+ten senders, asking for each header and each body costs more than the bytes do.
+"""
 _TIME_STEP_S: Final = 0.05
 
 
@@ -37,6 +43,13 @@ class BoundedSocket(wakeful.WakefulSocket):
         self.__dict__.update(stock.__dict__)
         self._timeout_s = timeout_s
         self._tls_failed = tls_failed
+        self._buffer: bytearray | None = None
+        self._ahead = memoryview(b"")
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; see :attr:`WakefulSocket.ready`."""
+        return (len(self._ahead) > 0 and self.socket is not None) or super().ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Return ``nr_bytes`` from the peer; fewer when it has closed the connection.
@@ -80,16 +93,32 @@ class BoundedSocket(wakeful.WakefulSocket):
     def _fill(self, source: "socket.socket", view: memoryview) -> int:
         allowed_s = self._timeout_s if self.assoc.is_established else self.assoc.acse_timeout
         deadline = time.monotonic() + (allowed_s or self._timeout_s)
-        have = 0
+        have = self._take(view)
         while have < len(view):
             left_s = max(deadline - time.monotonic(), 0.001)
             # Setting it is a system call, and a PDU comes in several pieces.
             if abs((source.gettimeout() or 0.0) - left_s) > _TIME_STEP_S:
                 source.settimeout(left_s)
-            got = source.recv_into(view[have:])
+            got = self._receive(source, view[have:])
             if not got:
                 break
             have += got
+        return have
+
+    def _receive(self, source: "socket.socket", view: memoryview) -> int:
+        """Take what has come, at most what ``view`` holds; the rest is kept for the next call."""
+        if not self.assoc.is_established:  # a stranger is not worth a buffer
+            return source.recv_into(view)
+        if self._buffer is None:
+            self._buffer = bytearray(_AHEAD_BYTES)
+        got = source.recv_into(self._buffer)
+        self._ahead = memoryview(self._buffer)[:got]
+        return self._take(view)
+
+    def _take(self, view: memoryview) -> int:
+        have = min(len(view), len(self._ahead))
+        view[:have] = self._ahead[:have]
+        self._ahead = self._ahead[have:]
         return have
 
     def _wake_up(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dicom.watermark import Room
 
 _WRITE_BACK_BYTES = 1 << 20
+_WRITE_BYTES = 1 << 19  # a film comes in some 60 fragments: one call to the kernel for several
 _SYNC_FILE_RANGE_WRITE = 2
 _sync_file_range = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
 
@@ -45,6 +46,8 @@ class IncomingFile:
         self._descriptor: int | None = None
         self._head: bytearray | None = bytearray()
         self._sha256 = hashlib.sha256()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._written_back = 0
         self._guarded(self._open)
 
@@ -54,7 +57,7 @@ class IncomingFile:
         return self
 
     def flush(self) -> None:
-        """Do nothing: nothing is buffered."""
+        """Do nothing: pynetdicom asks for it behind every fragment. See :meth:`finish`."""
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes; after a failure they are counted and thrown away."""
@@ -74,14 +77,26 @@ class IncomingFile:
         with suppress(OSError):  # moved to its final name, or the folder itself is failing
             self.path.unlink()
 
-    def make_durable(self) -> None:
-        """Write everything to the disk.
+    def finish(self) -> None:
+        """Put everything that came into the file, where it can be read.
 
         Raises
         ------
         SpoolUnavailable
             If any byte could not be written.
         """
+        self._guarded(self._write_held)
+        self.raise_failure()
+
+    def make_durable(self) -> None:
+        """Bring everything that came to the disk.
+
+        Raises
+        ------
+        SpoolUnavailable
+            If any byte could not be written.
+        """
+        self.finish()
         self._guarded(lambda: os.fsync(self._open_descriptor()))
         self.raise_failure()
         failpoints.reach(Failpoint.FILE_SYNCED)
@@ -94,7 +109,7 @@ class IncomingFile:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the data set, without group 2, as far as it has come."""
+        """SHA-256 of the data set, without group 2, of a finished file."""
         return self._sha256.hexdigest()
 
     def _guarded(self, act: "Callable[[], object]") -> None:
@@ -118,17 +133,26 @@ class IncomingFile:
     def _put(self, data: bytes | memoryview) -> None:
         if self.size_bytes + len(data) > self._maximum_bytes:
             raise OSError(errno.EFBIG, "larger than allowed")
+        self._open_descriptor()
+        self._held.append(bytes(data))  # a view is of a buffer that is used again
+        self._held_bytes += len(data)
+        self.size_bytes += len(data)
+        if self._held_bytes >= _WRITE_BYTES:
+            self._write_held()
+
+    def _write_held(self) -> None:
         descriptor = self._open_descriptor()
+        data = b"".join(self._held)
+        self._held, self._held_bytes = [], 0
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        self.size_bytes += len(data)
         self._hash(data)
         if self.size_bytes - self._written_back >= _WRITE_BACK_BYTES:
             self._watermark.check_begun()
             self._write_back()
 
-    def _hash(self, data: bytes | memoryview) -> None:
+    def _hash(self, data: bytes) -> None:
         if self._head is None:
             self._sha256.update(data)
             return
@@ -150,6 +174,7 @@ class IncomingFile:
         self._written_back = self.size_bytes
 
     def _give_space_back(self) -> None:
+        self._held, self._held_bytes = [], 0
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)

@@ -144,7 +144,7 @@ class Reception:
     def _store(self, event: "Event", incoming: "IncomingFile | None") -> None:
         if incoming is None:
             raise UndecodableInstance("a C-STORE without a data set")
-        incoming.raise_failure()
+        incoming.finish()
         found = header.read(incoming.path)
         _check_identity(event, found)
         incoming.make_durable()

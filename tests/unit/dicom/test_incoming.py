@@ -46,7 +46,7 @@ def test_a_failing_disk_is_remembered_and_its_space_given_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(incoming.os, "write", failing)
-        assert file.write(b"more") == 4
+        assert file.write(b"x" * 1_000_000) == 1_000_000
     assert file.write(b"and more, thrown away") == 21
     assert file.path.stat().st_size == 0
     with pytest.raises(SpoolUnavailable, match="EIO"):
@@ -67,6 +67,36 @@ def test_a_failing_fsync_is_not_taken_for_durable(
         patch.setattr(incoming.os, "fsync", failing)
         with pytest.raises(SpoolUnavailable):
             file.make_durable()
+    file.discard()
+
+
+def test_what_is_held_back_is_in_the_file_when_it_is_finished(tmp_path: Path) -> None:
+    content = film.encode(a_film("x"))
+    file = a_folder(tmp_path).open(threading.current_thread())
+    buffer = bytearray(100)
+    for at in range(0, len(content), 100):
+        piece = content[at : at + 100]
+        buffer[: len(piece)] = piece  # as a reader does that uses its buffer again
+        file.write(memoryview(buffer)[: len(piece)])
+    file.finish()
+    assert file.path.read_bytes() == content
+    assert file.sha256 == spool.digest(file.path)
+    file.discard()
+
+
+def test_a_disk_that_fails_at_the_end_fails_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = a_folder(tmp_path).open(threading.current_thread())
+    file.write(film.encode(a_film("x")))
+
+    def failing(descriptor: int, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(incoming.os, "write", failing)
+        with pytest.raises(SpoolUnavailable, match="ENOSPC"):
+            file.finish()
     file.discard()
 
 
