@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, func, select, true, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 
-from service import audit, lifecycle, settling, stretches, tracing
-from service.db import queries
+from service import audit, delivery_order, lifecycle, settling, stretches, tracing
 from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import DELIVERABLE, JobRow
 from service.errors import FenceLost, IllegalTransition
@@ -53,19 +52,16 @@ class Outbox:
 def claim(
     session: "Session", owner: str, now: "datetime", lease: "timedelta", outbox: Outbox
 ) -> tuple[Job, Fence] | None:
-    """Take the consignment that waits longest; None when none is due.
+    """Take the consignment that is next (:mod:`service.delivery_order`); None when none is due.
 
     The job returned is as it stands at that destination.
     """
-    _open(session, outbox.destinations or (DEFAULT,), now)
-    found = session.execute(
-        select(ConsignmentRow, JobRow)
-        .join(JobRow, JobRow.job_id == ConsignmentRow.job_id)
-        .where(queries.may_be_sent(now), JobRow.state.in_(DELIVERABLE), _served(outbox))
-        .order_by(ConsignmentRow.next_attempt_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    names = outbox.destinations or (DEFAULT,)
+    _open(session, names, now)
+    served = (outbox.only,) if outbox.only else delivery_order.waiting(session)
+    if outbox.only == STRAYS:
+        served = tuple(name for name in served if name not in names)
+    found = delivery_order.lock_next(session, served, now)
     if found is None:
         return None
     row, job = found
@@ -216,6 +212,8 @@ def reopen(session: "Session", job: JobRow, now: "datetime") -> None:
             reason_code=None,
             reason=None,
             next_attempt_at=now,
+            lane=job.lane,
+            overdue_at=job.overdue_at,
         )
     )
 
@@ -230,7 +228,7 @@ def _open(session: "Session", destinations: "Sequence[str]", now: "datetime") ->
             JobRow.next_attempt_at <= now,
             JobRow.owner.is_(None),
         )
-        .order_by(JobRow.next_attempt_at)
+        .order_by(JobRow.lane, JobRow.next_attempt_at)
         .limit(OPENED_AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
@@ -246,17 +244,11 @@ def _open(session: "Session", destinations: "Sequence[str]", now: "datetime") ->
                 next_attempt_at=job.next_attempt_at,
                 opened_at=job.encoded_at or now,
                 sent_at=job.sent_at,
+                lane=job.lane,
+                overdue_at=job.overdue_at,
             )
             session.add(row)
     session.flush()
-
-
-def _served(outbox: Outbox) -> ColumnElement[bool]:
-    if outbox.only is None:
-        return true()
-    if outbox.only == STRAYS:
-        return ConsignmentRow.destination.not_in(outbox.destinations or (DEFAULT,))
-    return ConsignmentRow.destination == outbox.only
 
 
 def _of(session: "Session", job_id: "UUID") -> "Sequence[ConsignmentRow]":

@@ -1,13 +1,14 @@
 """The switches of the destinations: suspend, drain, resume, and how each one stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlalchemy import false, func, select
 
 from service import audit
-from service.db.outbox_tables import ConsignmentRow, DestinationRow
+from service.db import withdrawal_queries
+from service.db.outbox_tables import ConsignmentRow, DestinationRow, LineRow
 from service.db.tables import DELIVERABLE, JobRow
 from service.errors import UnknownDestination
 from service.values import AuditEvent, EventType, JobState
@@ -44,6 +45,8 @@ class Standing:
 
     ``address`` is "" for one that is not configured any more but still owes or is owed something.
     ``draining`` ones still have ``to_drain`` to send. ``oldest`` waits longest for its proof.
+    ``resting_since``: the circuit breaker is open. ``not_retired``: drafts whose old objects are
+    still there, since the archive did not hide or delete them.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Standing:
     oldest: "datetime | None"
     last_delivered: "datetime | None"
     reason: str
+    resting_since: "datetime | None" = None
+    not_retired: int = 0
 
 
 def standings(
@@ -69,12 +74,18 @@ def standings(
     """
     switches = {row.name: row for row in session.scalars(select(DestinationRow))}
     waiting = select(ConsignmentRow.destination).where(ConsignmentRow.state.in_(DELIVERABLE))
-    known = dict.fromkeys(one.name for one in archives)
-    known |= dict.fromkeys(sorted({*switches, *session.scalars(waiting.distinct())}))
+    not_retired = withdrawal_queries.not_retired(session)
+    resting = _resting(session)
+    remembered = {*switches, *session.scalars(waiting.distinct()), *not_retired}
+    known = dict.fromkeys((*(one.name for one in archives), *sorted(remembered)))
     configured = {one.name: one for one in archives}
     ended = _ended(session, since)
     return tuple(
-        _standing(session, (name, configured.get(name)), switches.get(name), ended)
+        replace(
+            _standing(session, (name, configured.get(name)), switches.get(name), ended),
+            resting_since=resting.get(name),
+            not_retired=not_retired.get(name, 0),
+        )
         for name in known
     )
 
@@ -104,6 +115,13 @@ def switch(
     session.flush()
     event = AuditEvent(_EVENT_OF[to], "E", 0, user_id, detail={"destination": name})
     audit.record(session, event, now)
+
+
+def _resting(session: "Session") -> "dict[str, datetime]":
+    """Return since when the lines rest that do."""
+    asked = select(LineRow.destination, LineRow.resting_since)
+    rows = session.execute(asked.where(LineRow.resting_since.is_not(None)))
+    return {name: since for name, since in rows if since is not None}
 
 
 def _ended(session: "Session", since: "datetime | None") -> "Ended":

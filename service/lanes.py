@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, select, update
 
 from service import audit
+from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import UNSENT, JobRow, StudyRow
 from service.errors import UnknownStudy
 from service.values import AuditEvent, EventType, Lane
@@ -90,10 +91,18 @@ def put_back(session: "Session", job_id: "UUID", overdue_at: "datetime") -> None
     )
 
 
+def columns(placement: "Placement") -> "dict[str, float | str | None]":
+    """Return a placement as columns of a study."""
+    return {
+        "lane": int(placement.lane),
+        "lane_rule": placement.rule or None,
+        "lane_cap_s": placement.cap.total_seconds(),
+    }
+
+
 def _set(study: StudyRow, placement: "Placement") -> None:
-    study.lane = int(placement.lane)
-    study.lane_rule = placement.rule or None
-    study.lane_cap_s = placement.cap.total_seconds()
+    for name, value in columns(placement).items():
+        setattr(study, name, value)
 
 
 def _raise(
@@ -114,6 +123,7 @@ def _raise(
         )
         .execution_options(synchronize_session="fetch")
     )
+    _raise_consignments(session, study.study_instance_uid)
     event = AuditEvent(
         event_type=EventType.LANE_RAISED,
         event_action_code="U",
@@ -123,3 +133,17 @@ def _raise(
         detail={"from": str(before), "to": str(placement.lane), "rule": placement.rule},
     )
     audit.record(session, event, now)
+
+
+def _raise_consignments(session: "Session", study_instance_uid: str) -> None:
+    """Let what waits for an archive follow its job; that is locked by now, so in their order."""
+    session.execute(
+        update(ConsignmentRow)
+        .where(
+            ConsignmentRow.job_id == JobRow.job_id,
+            JobRow.study_instance_uid == study_instance_uid,
+            JobRow.state.in_(UNSENT),
+        )
+        .values(lane=JobRow.lane, overdue_at=JobRow.overdue_at)
+        .execution_options(synchronize_session=False)
+    )

@@ -109,6 +109,12 @@ class _Collector:
             ("failed", "Drafts given up within a day", lambda one: one.failed),
             ("oldest_seconds", "Age of the oldest open draft", lambda one: self._age(one.oldest)),
             ("held", "1: suspended or draining", lambda one: one.switch is not Switch.OPEN),
+            (
+                "resting",
+                "1: the circuit breaker is open",
+                lambda one: one.resting_since is not None,
+            ),
+            ("not_retired", "Drafts whose old objects did not go", lambda one: one.not_retired),
         ):
             values = {one.name: float(value(one)) for one in found}
             yield _many(f"carina_destination_{name}", meaning, "destination", values)

@@ -162,6 +162,16 @@ def _faults_of_overview(seen: Overview, now: datetime) -> tuple[str, ...]:
     if waiting is not None and now - waiting > UNSEALED_LIMIT:
         faults.append(f"audit: {seen.audit.unsealed} events are not sealed")
     faults.extend(
+        f"{one.name}: rests since its line kept breaking; {one.waiting} drafts wait"
+        for one in seen.destinations
+        if one.resting_since is not None
+    )
+    faults.extend(
+        f"{one.name}: old objects of {one.not_retired} drafts are still there, a person must act"
+        for one in seen.destinations
+        if one.not_retired
+    )
+    faults.extend(
         f"{gone.name}: silent for {_seconds(now - gone.seen_at):.0f} s"
         for gone in pulse.missed(seen.processes)
     )

@@ -5,6 +5,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicom.values import PacsNode, WebNode
+from service.event_types import EventType as EventType  # noqa: PLC0414  (for those who look for it here)
 from service.replaced import Replaced
 
 if TYPE_CHECKING:
@@ -208,69 +209,6 @@ class CommitmentState(StrEnum):
     EXPIRED = "EXPIRED"  # no report in time; asked again under a new transaction UID
     REFUSED = "REFUSED"  # it did not take the request
     NOT_OFFERED = "NOT_OFFERED"  # it does not know the service
-
-
-class EventType(StrEnum):
-    """Every arrow of the data's way leaves one of these in the audit trail."""
-
-    APPLICATION_STARTED = "application_started"
-    APPLICATION_STOPPED = "application_stopped"
-    ASSOCIATION_REJECTED = "association_rejected"
-    ASSOCIATION_ABORTED = "association_aborted"
-    CONTEXT_REJECTED = "context_rejected"
-    INSTANCE_RECEIVED = "instance_received"
-    INSTANCE_REFUSED = "instance_refused"
-    STUDY_HELD = "study_held"
-    STUDY_RELEASED = "study_released"
-    STUDY_CORRECTED = "study_corrected"
-    STUDY_CLOSED = "study_closed"
-    STUDY_PURGED = "study_purged"
-    PATIENT_MESSAGE = "patient_message"
-    PATIENT_CORRECTED = "patient_corrected"
-    CORRECTION_UNDONE = "correction_undone"
-    DEMOGRAPHICS_DIFFER = "demographics_differ"
-    JOB_OPENED = "job_opened"
-    JOB_CLAIMED = "job_claimed"
-    JOB_GIVEN_BACK = "job_given_back"
-    LEASE_EXPIRED = "lease_expired"
-    DRAFT_LATE = "draft_late"
-    DRAFT_LATE_ENDED = "draft_late_ended"
-    LANE_RAISED = "lane_raised"
-    REPLAY_COMPARED = "replay_compared"
-    FILMS_CHOSEN = "films_chosen"
-    FILM_REJECTED = "film_rejected"
-    ANALYSED = "analysed"
-    GATE_WITHHELD = "gate_withheld"
-    RESULTS_ENCODED = "results_encoded"
-    JOB_SKIPPED = "job_skipped"
-    JOB_FAILED = "job_failed"
-    JOB_SHADOWED = "job_shadowed"
-    JOB_SUPERSEDED = "job_superseded"
-    JOB_WITHDRAWN = "job_withdrawn"
-    SENDING_STARTED = "sending_started"
-    OBJECT_SENT = "object_sent"
-    OBJECT_NOT_TAKEN = "object_not_taken"
-    SENDING_FAILED = "sending_failed"
-    RESULTS_SENT = "results_sent"
-    DELIVERY_PROVEN = "delivery_proven"
-    COMMITMENT_REQUESTED = "commitment_requested"
-    COMMITMENT_REPORTED = "commitment_reported"
-    DESTINATION_DELIVERED = "destination_delivered"
-    DESTINATION_FAILED = "destination_failed"
-    DESTINATION_SUSPENDED = "destination_suspended"
-    DESTINATION_DRAINED = "destination_drained"
-    DESTINATION_RESUMED = "destination_resumed"
-    REDELIVERY_REQUESTED = "redelivery_requested"
-    REPLAY_REQUESTED = "replay_requested"
-    STUDY_WITHDRAWN = "study_withdrawn"
-    OBJECTS_REJECTED = "objects_rejected"
-    OBJECTS_DELETED = "objects_deleted"
-    OBJECTS_NOT_RETIRED = "objects_not_retired"
-    RETIREMENT_REQUESTED = "retirement_requested"
-    DEMO_OVERRIDE_USED = "demo_override_used"
-    AUDIT_EXPORTED = "audit_exported"
-    AUDIT_ARCHIVED = "audit_archived"
-    STUDY_VIEWED = "study_viewed"
 
 
 EventActionCode = Literal["C", "R", "U", "D", "E"]

@@ -196,9 +196,9 @@ class Delivery:
             audit.record(session, event, now)
             tries = self._job.delivery_attempts
             delay = backoff.after(tries)
-            if broken and self._state is not JobState.SENT:
-                breaker.rest(session, self._fence, tries, now + delay)
             consignments.retry_later(session, self._fence, now, delay)
+            if broken and self._state is not JobState.SENT:
+                breaker.rest(session, self._fence, tries, now, delay)
 
     def _fail(self, code: str, reason: str) -> None:
         self._move(JobState.FAILED, JobFacts(reason_code=code, reason=reason))

@@ -33,6 +33,8 @@ OLDEST_BESIDE: "Final[Mapping[str, Mapping[str, str]]]" = {
     "0007": {"deliver": "0007", "sweep": "0007", "work": "0007"},
     # Events go into the table as before; it makes its own partitions ahead.
     "0008": {},
+    # What an older deliverer consigns is routine; it claims by time alone.
+    "0009": {},
 }
 """By revision and role, the oldest code that can live with the tables, by the head it came with."""
 

@@ -1,21 +1,22 @@
-"""The tables of sending: one consignment per job and destination, switches, commitment requests."""
+"""The tables of sending: consignments of jobs to destinations, switches, lines, commitments."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.tables import DELIVERABLE, Base, JobRow, ResultRow, one_of
-from service.values import CommitmentState, JobState
+from service.values import CommitmentState, JobState, Lane
 
 
 class ConsignmentRow(Base):
     """The results of one job on their way to one destination: each has its own queue and fence.
 
     ``state`` is in the words of a job's, from ENCODED on; ``attempt`` counts claims and is the
-    fence; ``tries`` counts sendings and questions since the last redelivery.
+    fence; ``tries`` counts sendings and questions since the last redelivery. ``lane`` and
+    ``overdue_at`` are those of the job: :mod:`service.delivery_order` goes by them.
     """
 
     __tablename__ = "consignments"
@@ -34,11 +35,27 @@ class ConsignmentRow(Base):
     delivered_at: Mapped[datetime | None]
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default=text(str(int(Lane.ROUTINE))))
+    overdue_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
         CheckConstraint(one_of("state", JobState), name="state"),
         Index(
             "ix_consignments_open",
+            "next_attempt_at",
+            postgresql_where=text(one_of("state", DELIVERABLE)),
+        ),
+        Index(
+            "ix_consignments_lane",
+            "destination",
+            "lane",
+            "next_attempt_at",
+            postgresql_where=text(one_of("state", DELIVERABLE)),
+        ),
+        Index(
+            "ix_consignments_overdue",
+            "destination",
+            "overdue_at",
             "next_attempt_at",
             postgresql_where=text(one_of("state", DELIVERABLE)),
         ),
@@ -80,6 +97,20 @@ class DestinationRow(Base):
     drains: Mapped[bool] = mapped_column(server_default=text("false"))
     changed_at: Mapped[datetime]
     changed_by: Mapped[str]
+
+
+class LineRow(Base):
+    """What deliverers know together of one destination; a row is made by the first delivery.
+
+    ``turns`` counts the claims that found something. ``resting_since``: the line kept breaking,
+    and nothing has gone through since then.
+    """
+
+    __tablename__ = "lines"
+
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    turns: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    resting_since: Mapped[datetime | None]
 
 
 class CommitmentRow(Base):

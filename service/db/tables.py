@@ -192,6 +192,7 @@ class JobRow(Base):
         ),
         Index(
             "ix_jobs_unconsigned",
+            "lane",
             "next_attempt_at",
             postgresql_where=text(f"{one_of('state', DELIVERABLE)} AND NOT consigned"),
         ),

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from service.db.outbox_tables import ConsignmentRow
 from service.db.queries import Due, held_back
@@ -64,6 +64,16 @@ def retirements_due(session: "Session", before: "datetime", limit: int) -> tuple
         .limit(limit)
     )
     return tuple(Due(*row) for row in rows)
+
+
+def not_retired(session: "Session") -> dict[str, int]:
+    """Return, by destination, how many drafts have old objects there that did not go."""
+    rows = session.execute(
+        select(RetirementRow.destination, func.count())
+        .where(RetirementRow.state == RetirementState.FAILED)
+        .group_by(RetirementRow.destination)
+    )
+    return dict(rows.all())
 
 
 def retired(session: "Session", job_id: "UUID") -> tuple[str, ...]:

@@ -66,4 +66,9 @@ class RetirementRow(Base):
             "next_attempt_at",
             postgresql_where=text(f"state = '{RetirementState.OPEN}'"),
         ),
+        Index(
+            "ix_retirements_failed",
+            "destination",
+            postgresql_where=text(f"state = '{RetirementState.FAILED}'"),
+        ),
     )
