@@ -15,6 +15,7 @@ from dicom import header
 from dicom.errors import DicomError
 from service import audit, corrections, jobs, patients, studies
 from service.corrected import CorrectionKind, CorrectionState, PatientNumber
+from service.db import intake_queries
 from service.db.patient_tables import CorrectedStudyRow, PatientCorrectionRow
 from service.db.tables import UNSENT, InstanceRow, JobRow
 from service.errors import UnknownCorrection
@@ -84,7 +85,7 @@ def undo(
     UnknownCorrection
         If there is none, or it has been undone already.
     """
-    session.execute(select(func.pg_advisory_xact_lock(corrections.TURN)))
+    session.execute(select(func.pg_advisory_xact_lock(intake_queries.CORRECTIONS_TURN)))
     row = session.get(PatientCorrectionRow, correction_id, with_for_update=True)
     if row is None or row.state != CorrectionState.ACTIVE:
         raise UnknownCorrection("no such correction, or it has been undone")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import func, literal, select
 
 from service import corrected, patients
 from service.corrected import Change, CorrectionKind, CorrectionState, Identity, PatientNumber
-from service.db.patient_tables import PatientCorrectionRow, PatientSaltRow
+from service.db import intake_queries
+from service.db.patient_tables import PatientCorrectionRow
 from service.errors import CorrectionRefused
 from service.files import private_folder, write_private
 
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
 
     from dicom.values import PatientIdentity
 
-TURN: Final = 0x43_4F_52_52_45_43_54  # "CORRECT"
-"""Advisory lock: shared by every intake, held alone while a correction is written down."""
-
 LONGEST_CHAIN: Final = 64
 IDENTITIES: Final = "identities"
 ITSELF: Final = "the number is merged into itself"
 CIRCLE: Final = "the merge would make a circle with merges that hold already"
 ELSEWHERE: Final = "the number has been merged into another patient already"
+
+_ACTIVE: Final = (
+    select(PatientCorrectionRow)
+    .where(*intake_queries.OF_NUMBER)
+    .order_by(PatientCorrectionRow.number)
+)
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +68,7 @@ def keep(
         If it contradicts what holds already. Nothing has been written then.
     """
     if origin.study_instance_uid is None:  # of one study alone, intake need not know
-        session.execute(select(func.pg_advisory_xact_lock(TURN)))
+        session.execute(select(func.pg_advisory_xact_lock(intake_queries.CORRECTIONS_TURN)))
     if change.kind is CorrectionKind.MERGE and not _is_news(session, change, root):
         return None
     if change.kind is CorrectionKind.UPDATE:
@@ -139,10 +143,14 @@ def of_study(
     return told if known is None else told.over(known)
 
 
+def number_of(patient: "PatientIdentity") -> PatientNumber:
+    """Return the number of a header's patient."""
+    return PatientNumber(patient.patient_id.strip(), patient.issuer_of_patient_id.strip())
+
+
 def as_known(session: "Session", patient: "PatientIdentity", root: "Path") -> "PatientIdentity":
     """Return a header's patient under the identity that holds now."""
-    number = PatientNumber(patient.patient_id.strip(), patient.issuer_of_patient_id.strip())
-    known = known_as(session, number, root)
+    known = known_as(session, number_of(patient), root)
     return patient if known is None else patients.renamed(patient, known)
 
 
@@ -187,18 +195,7 @@ def _is_same(one: PatientNumber, other: PatientNumber) -> bool:
 
 
 def _active(session: "Session", number: PatientNumber) -> "Sequence[PatientCorrectionRow]":
-    if not number.patient_id:
-        return ()
-    row = PatientCorrectionRow
-    conditions: list[ColumnElement[bool]] = [
-        row.state == CorrectionState.ACTIVE,
-        row.prior_key == _keyed(number.patient_id),
-        row.study_instance_uid.is_(None),
-    ]
-    if number.issuer:
-        issuer = row.prior_issuer_key
-        conditions.append(or_(issuer == "", issuer == _keyed(number.issuer)))
-    return session.scalars(select(row).where(*conditions).order_by(row.number)).all()
+    return session.scalars(_ACTIVE, intake_queries.of_number(number)).all()
 
 
 def _unambiguous(rows: "Sequence[PatientCorrectionRow]") -> "Sequence[PatientCorrectionRow]":
@@ -215,7 +212,4 @@ def _unambiguous(rows: "Sequence[PatientCorrectionRow]") -> "Sequence[PatientCor
 
 def _keyed(text: str) -> "ColumnElement[str]":
     """Return the key of a text under the salt of this installation, "" for no text."""
-    if not text:
-        return literal("")
-    salted = select(PatientSaltRow.salt).scalar_subquery() + "\n" + text
-    return func.encode(func.sha256(func.convert_to(salted, "UTF8")), "hex")
+    return intake_queries.keyed(literal(text)) if text else literal("")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -18,7 +18,8 @@ from dicom.errors import DicomError, IntakeUnavailable
 from dicom.failpoints import Failpoint
 from dicom.values import Resend
 from service import audit, corrections, lanes, patients, studies
-from service.db.tables import InstanceRow, ResultRow, StudyRow
+from service.db import intake_queries
+from service.db.tables import InstanceRow, StudyRow
 from service.lane_rules import LaneRules
 from service.studies import Arrival
 from service.values import AuditEvent, EventType, Reception
@@ -121,30 +122,35 @@ class _Intake:
 
     def run(self) -> Reception:
         """Take one lock per SOP Instance UID, so that equal instances take turns."""
-        uid = self.received.ref.sop_instance_uid
-        key = func.hashtextextended(uid, 0)
-        # The second lock is shared by all intakes: a correction of a patient waits for them.
-        turn = func.pg_advisory_xact_lock_shared(corrections.TURN)
-        self.session.execute(select(func.pg_advisory_xact_lock(key), turn))
+        ref, patient = self.received.ref, self.received.patient
+        intake_queries.take_turn(self.session, ref.sop_instance_uid)
         if not self.received.spool_path.exists():
             # An old study was let go, this file with it, just before this had the lock.
             raise IntakeUnavailable("the file was let go with an old study: send it again")
-        if self._is_own_result():
+        known = intake_queries.known(self.session, ref, corrections.number_of(patient))
+        if known.is_own_result:
             return self._told(Reception.OWN_RESULT, None)
+        if not known.is_there:
+            return self._first(self._as_known(patient) if known.is_renamed else patient)
         versions = self.session.scalars(
             select(InstanceRow)
-            .where(InstanceRow.sop_instance_uid == uid)
+            .where(InstanceRow.sop_instance_uid == ref.sop_instance_uid)
             .order_by(InstanceRow.version)
-        ).all()
-        return self._again(versions) if versions else self._first()
+        )
+        return self._again(versions.all())
 
-    def _first(self) -> Reception:
-        study_uid = self.received.ref.study_instance_uid
-        study = self._lock(study_uid)[study_uid]
+    def _first(self, patient: "PatientIdentity") -> Reception:
+        uid = self.received.ref.study_instance_uid
         candidate = self.received.header.is_candidate
         reception = Reception.FILM if candidate else Reception.NOT_READ
-        row = self._add(reception, 1)
-        self._arrived(study, row)
+        placement = self.rules.lanes.place(self.received, self.now)
+        quiet = self.rules.lanes.quiet_period(placement.lane, self.rules.quiet_period)
+        lane = lanes.columns(placement)
+        is_new = intake_queries.begin_study(self.session, uid, self.now, quiet, **lane)
+        study = None if is_new else self._lock(uid)[uid]
+        row = self._add(reception, 1, patient)
+        if study is not None:  # one instance alone changes nothing of its own study
+            self._arrived(study, row)
         return self._told(reception, row)
 
     def _again(self, versions: "Sequence[InstanceRow]") -> Reception:
@@ -159,7 +165,8 @@ class _Intake:
         if replaces:
             current.current = False
             self.session.flush()
-        row = self._add(reception, versions[-1].version + 1)
+        patient = self._as_known(self.received.patient)
+        row = self._add(reception, versions[-1].version + 1, patient)
         row.current = replaces
         self.session.flush()
         for study in found.values():
@@ -188,20 +195,6 @@ class _Intake:
             raise _Compare(current.id, self.rules.spool_root / current.spool_path)
         return RECEPTION_OF[self.known[current.id]]
 
-    def _is_own_result(self) -> bool:
-        ref = self.received.ref
-        found = self.session.scalars(
-            select(ResultRow.id)
-            .where(
-                or_(
-                    ResultRow.sop_instance_uid == ref.sop_instance_uid,
-                    ResultRow.series_instance_uid == ref.series_instance_uid,
-                )
-            )
-            .limit(1)
-        )
-        return found.first() is not None
-
     def _lock(self, *study_instance_uids: str) -> dict[str, StudyRow]:
         quiet = self.rules.quiet_period
         found = studies.locked(self.session, study_instance_uids, self.now, quiet)
@@ -223,9 +216,8 @@ class _Intake:
         new = Arrival(row, self.received.header.source_sop_instance_uids)
         studies.arrived(self.session, study, new, self.now, self._quiet(study))
 
-    def _add(self, reception: Reception, version: int) -> InstanceRow:
+    def _add(self, reception: Reception, version: int, patient: "PatientIdentity") -> InstanceRow:
         received, header = self.received, self.received.header
-        patient = self._as_known(received.patient)
         keys = patients.keys(patient, received.ref.study_instance_uid)
         row = InstanceRow(
             sop_instance_uid=received.ref.sop_instance_uid,

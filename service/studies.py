@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
 from service import audit, jobs
-from service.db import withdrawal_queries
+from service.db import intake_queries, withdrawal_queries
 from service.db.tables import InstanceRow, JobRow, StudyRow
 from service.errors import StudyHeld, UnknownStudy
 from service.patients import PatientKeys, are_one
@@ -17,7 +16,6 @@ from service.values import AuditEvent, EventType, Job, JobCause, JobFacts, JobSt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-    from typing import Any
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -52,14 +50,7 @@ def locked(
     """Return the studies' rows, made if need be, locked in one fixed order."""
     found = {}
     for uid in sorted(set(study_instance_uids)):
-        new = insert(StudyRow).values(
-            study_instance_uid=uid,
-            state=StudyState.COLLECTING,
-            first_received_at=now,
-            last_received_at=now,
-            quiet_until=now + quiet_period,
-        )
-        session.execute(new.on_conflict_do_nothing())
+        intake_queries.begin_study(session, uid, now, quiet_period)
         found[uid] = lock(session, uid)
     return found
 
