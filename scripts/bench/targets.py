@@ -213,7 +213,7 @@ def storescp(folder: Path) -> Iterator[StorescpTarget]:
     folder.mkdir(parents=True, exist_ok=True)
     port = first_free_port()
     command = [
-        *(system_program("storescp"), "--quiet", "--fork", "--aetitle", "STORESCP"),
+        *(system_program("storescp"), "--quiet", "--fork", "--accept-all", "--aetitle", "STORESCP"),
         *("--output-directory", str(folder), str(port)),
     ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={"TCP_NODELAY": "1"})
