@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from service import runstate, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.runstate import RunState
 
@@ -54,13 +54,48 @@ def show(status: "Mapping[str, Any]") -> None:
     terminal.say(f"Network:           {seen['bundle'] or 'nothing read yet'}")
     audit = seen["audit"]
     terminal.say(f"Audit trail:       {audit['sealed']} sealed, {audit['unsealed']} waiting")
+    _show_lanes(seen["lanes"], now)
+    _show_destinations(seen["destinations"], now)
     if seen["open_jobs"]:
         terminal.say("")
         rows = [
-            (one["job_id"], _age(one["queued_at"], now), "late" * one["is_late"], one["why"])
+            (
+                *(one["job_id"], one["lane"], _age(one["queued_at"], now)),
+                *("late" * one["is_late"], one["why"]),
+            )
             for one in seen["open_jobs"]
         ]
-        terminal.table(("open job", "age", "late", "why"), rows)
+        terminal.table(("open job", "lane", "age", "late", "why"), rows)
+
+
+def _show_lanes(lanes: "Sequence[Mapping[str, Any]]", now: datetime) -> None:
+    """Show every lane in which something waits or is late; an idle service shows none."""
+    rows = [
+        (one["lane"], one["waiting"], _age(one["oldest_at"], now), one["late"] or "-")
+        for one in lanes
+        if one["waiting"] or one["late"]
+    ]
+    if rows:
+        terminal.say("")
+        terminal.table(("lane", "wait for a worker", "oldest", "late"), rows)
+
+
+def _show_destinations(found: "Sequence[Mapping[str, Any]]", now: datetime) -> None:
+    """Show every destination: what waits for it, whether it rests, what did not retire there."""
+    rows = [
+        (
+            one["name"],
+            # A web process of before this column says nothing of it.
+            f"rests since {_age(one['resting_since'], now)}"
+            if one.get("resting_since")
+            else one["switch"],
+            *(one["waiting"], one["unproven"], one.get("not_retired") or "-"),
+        )
+        for one in found
+    ]
+    if rows:
+        terminal.say("")
+        terminal.table(("destination", "is", "waiting", "unproven", "not retired"), rows)
 
 
 def _told_by_web(state: "RunState") -> dict[str, Any] | None:

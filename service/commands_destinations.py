@@ -29,6 +29,13 @@ def list_all(
     for one in found:
         if one.reason:
             terminal.say(f"{one.name}: {one.reason}")
+        if one.resting_since is not None:
+            since = terminal.ago(one.resting_since, now)
+            terminal.say(
+                f"{one.name}: rests since {since}, one draft is tried until it gets through"
+            )
+        if one.not_retired:
+            terminal.say(f"{one.name}: old objects of {one.not_retired} drafts did not go")
 
 
 def suspend(name: Name) -> None:

@@ -9,10 +9,11 @@ from sqlalchemy import select
 from ward import Ward
 
 from dicom.values import PacsNode, ResultKind
-from service import breaker
+from service import breaker, destinations
 from service.db.engine import Database
 from service.db.outbox_tables import ConsignmentRow
-from service.values import Job, JobState
+from service.db.tables import AuditEventRow
+from service.values import EventType, Job, JobState
 from workers.context import WorkerContext
 from workers.deliver_step import deliver
 
@@ -69,3 +70,59 @@ def test_what_another_deliverer_holds_is_passed_over(database: Database, tmp_pat
             moved = breaker._due_by(session, "pacs", until, breaker._is_before(until))
         assert moved == 1
         assert held.next_attempt_at < until
+
+
+def told(ward: Ward, event_type: EventType) -> list[AuditEventRow]:
+    with ward.database.begin() as session:
+        asked = select(AuditEventRow).where(AuditEventRow.event_type == event_type)
+        return list(session.scalars(asked.order_by(AuditEventRow.id)))
+
+
+def rests(ward: Ward) -> bool:
+    with ward.database.begin() as session:
+        found = destinations.standings(
+            session, ward.context(PacsNode("A", "h", 1)).settings.archives
+        )
+        (standing,) = found
+        return standing.resting_since is not None
+
+
+def test_that_a_line_rests_and_answers_again_is_audited_once_each(
+    database: Database, tmp_path: Path
+) -> None:
+    ward = Ward(database, tmp_path)
+    gone = PacsNode("GONE", "127.0.0.1", orthanc.free_port())
+    nobody = ward.context(gone)
+    encoded(ward, 2)
+    for pause in (2.1, 4.1, 9.0, 17.0):
+        deliver_all(nobody)
+        ward.clock.turn(pause)
+    (rested,) = told(ward, EventType.DESTINATION_RESTS)
+    assert rested.detail == {"destination": "pacs", "waiting": 1}
+    assert rested.event_outcome_indicator == 4
+    assert rests(ward)
+    assert told(ward, EventType.DESTINATION_ANSWERS) == []
+    ward.clock.turn(40)
+    with unreliable_archive.running() as archive:
+        deliver_all(ward.context(archive.node))
+    (answered,) = told(ward, EventType.DESTINATION_ANSWERS)
+    assert answered.detail["destination"] == "pacs"
+    assert answered.detail["rested_s"] == pytest.approx(66.0, abs=1.0)
+    assert not rests(ward)
+
+
+def test_a_new_draft_that_gets_through_wakes_all_that_rest(
+    database: Database, tmp_path: Path
+) -> None:
+    ward = Ward(database, tmp_path)
+    nobody = ward.context(PacsNode("GONE", "127.0.0.1", orthanc.free_port()))
+    old = encoded(ward, 2)
+    for _ in range(5):
+        deliver_all(nobody)
+        ward.clock.turn(40)
+    assert rests(ward)
+    deliver_all(nobody)  # due again in a minute or more
+    new, _ = ward.an_encoded_job(TEXT, study="1.2.9")
+    with unreliable_archive.running() as archive:
+        assert deliver_all(ward.context(archive.node)) == 3
+    assert {ward.state(job) for job in (*old, new)} == {JobState.DELIVERED}

@@ -10,12 +10,17 @@ from uuid import uuid4
 import pytest
 from postgres import DatabaseUrls, Postgres
 from pydantic import SecretStr
+from sqlalchemy import select
 
-from service import audit, runstate, status
+from service import asking, audit, runstate, status
 from service.checks import Check
 from service.db.engine import Database
+from service.db.outbox_tables import LineRow
 from service.db.tables import JobRow, StudyRow
+from service.db.withdrawal_tables import RetirementRow
+from service.destinations import Standing, Switch
 from service.processes import identify
+from service.replaced import RetirementState
 from service.runstate import PartState, PartStatus, Phase, RunState
 from service.settings import Settings
 from service.status import Health, Source
@@ -97,6 +102,51 @@ def test_a_late_draft_degrades_and_says_why(source: Source, database: Database) 
     found = source.look(NOW)
     assert found.health is Health.DEGRADED
     assert found.faults == ("1 drafts are late; the oldest: being sent; the archive is down",)
+
+
+def test_what_an_archive_did_not_retire_degrades_until_it_has_gone(
+    source: Source, database: Database
+) -> None:
+    for _ in range(3):
+        add_job(database, JobState.DELIVERED, NOW - timedelta(days=40))
+    ended = (RetirementState.FAILED, RetirementState.FAILED, RetirementState.DELETED)
+    with database.begin() as session:
+        jobs = session.scalars(select(JobRow.job_id)).all()
+        for job_id, state in zip(jobs, ended, strict=True):
+            session.add(
+                RetirementRow(
+                    job_id=job_id,
+                    destination="old-pacs",
+                    successor_job_id=jobs[0],
+                    state=state.value,
+                    next_attempt_at=NOW,
+                    opened_at=NOW,
+                )
+            )
+    found = source.look(NOW)
+    (standing,) = (one for one in found.overview.destinations if one.name == "old-pacs")
+    assert standing.not_retired == 2
+    words = "old-pacs: old objects of 2 drafts are still there, a person must act"
+    assert found.faults == (words,)
+
+
+def test_a_destination_that_rests_degrades_and_the_lanes_are_shown(
+    source: Source, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job(database, JobState.QUEUED, NOW - timedelta(seconds=40))
+    with database.begin() as session:
+        session.add(LineRow(destination="pacs", resting_since=NOW - timedelta(seconds=90)))
+    found = source.look(NOW)
+    pacs = Standing("pacs", "A@h:1", "auto", Switch.OPEN, 3, 0, 1, 0, NOW, None, "")
+    assert found.overview.destinations == ()  # it owes nothing and is not configured here
+    resting = dataclasses.replace(pacs, resting_since=NOW - timedelta(seconds=90))
+    seen = dataclasses.replace(found.overview, destinations=(resting,))
+    asking.show(dataclasses.replace(found, overview=seen).as_dict())
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "routine 1 40 s -" in lines
+    assert "pacs rests since 90 s 3 1 -" in lines
+    (fault,) = status._faults_of_overview(seen, NOW)
+    assert fault == "pacs: rests since its line kept breaking; 3 drafts wait"
 
 
 def test_events_that_nobody_seals_degrade(source: Source, database: Database) -> None:

@@ -39,7 +39,7 @@ def rules() -> list[dict[str, Any]]:
 
 def everything() -> Status:
     """Return a status in which every metric has a value."""
-    held = Standing("pacs", "A@h:1", "auto", Switch.SUSPENDED, 1, 0, 1, 1, NOW, NOW, "")
+    held = Standing("pacs", "A@h:1", "auto", Switch.SUSPENDED, 1, 0, 1, 1, NOW, NOW, "", NOW, 2)
     return Status(
         looked_at=NOW,
         installation_id="abc",
@@ -112,6 +112,12 @@ def test_a_process_that_was_replaced_raises_no_alarm() -> None:
     seen = replace(status.overview, processes=(*status.overview.processes, alive))
     told = metrics.exposition(replace(status, overview=seen)).decode()
     assert "carina_processes_missed{" not in told
+
+
+def test_a_destination_that_rests_and_what_did_not_retire_are_told_by_name_alone() -> None:
+    told = metrics.exposition(everything()).decode()
+    assert 'carina_destination_resting{destination="pacs"} 1.0' in told
+    assert 'carina_destination_not_retired{destination="pacs"} 2.0' in told
 
 
 def test_ages_are_told_in_seconds() -> None:
