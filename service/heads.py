@@ -5,15 +5,20 @@ database's administrator cannot write, or copy it there: the last line that left
 proves everything before it.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from service.files import OWNER_ONLY, private_folder, sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
+    from typing import BinaryIO
+
+FIRST_STEP: Final = 16 * 1024  # some hundred heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +32,65 @@ class Head:
 
 
 def read(path: "Path") -> tuple[Head, ...]:
-    """Return all heads, oldest first; none when there is no file.
+    """Return all heads, oldest first, none when there is no file; raises as :func:`stream`."""
+    return tuple(stream(path, size(path)))
 
-    A last line without its end was never finished (a power cut) and does not count.
+
+def size(path: "Path") -> int:
+    """Return how many bytes the file has now; 0 when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def stream(path: "Path", ends: int, behind: int = 0) -> "Generator[Head, None, None]":
+    """Give the heads of the first ``ends`` bytes, oldest first, one at a time.
+
+    ``behind``: heads that speak for no link behind this one are left out, all but a few; the file
+    is read from its end for that. A last line without its end was never finished (a power cut) and
+    does not count.
 
     Raises
     ------
     ValueError
         If a finished line is not a head.
     """
+    if not ends:
+        return
+    with path.open("rb") as file:
+        offset = _begin(file, ends, behind) if behind else 0
+        file.seek(offset)
+        for line in file:
+            offset += len(line)
+            if offset > ends or not line.endswith(b"\n"):
+                return
+            yield _head(line, path)
+
+
+def _head(line: bytes, path: "Path") -> Head:
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return ()
-    lines = content.splitlines(keepends=True)
-    try:
-        return tuple(Head(**json.loads(line)) for line in lines if line.endswith(b"\n"))
+        return Head(**json.loads(line))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path.name} holds a line that is not a sealed head") from error
+
+
+def _begin(file: "BinaryIO", ends: int, behind: int) -> int:
+    """Return where a line begins whose head lies at ``behind`` or before it, near the end if so.
+
+    Steps back from the end, twice as far each time. A line that is no head is stepped over here:
+    whoever reads on from there meets it, or it lies in front of what is asked for.
+    """
+    step = FIRST_STEP
+    while step < ends:
+        file.seek(ends - step)
+        file.readline()  # the rest of a line
+        offset = file.tell()
+        with contextlib.suppress(TypeError, ValueError):
+            if offset < ends and Head(**json.loads(file.readline())).position <= behind:
+                return offset
+        step *= 2
+    return 0
 
 
 def last(path: "Path") -> Head | None:

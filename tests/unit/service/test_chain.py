@@ -1,3 +1,5 @@
+import json
+import tracemalloc
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -97,6 +99,47 @@ def test_the_first_line_may_be_torn_as_well(tmp_path: Path) -> None:
     path.write_bytes(b'{"first": 1, "posi')
     heads.append(path, a_head(1, 3))
     assert heads.read(path) == (a_head(1, 3),)
+
+
+def a_long_file(path: Path, count: int) -> None:
+    """Write heads of ten links each, as the sealer would."""
+    lines = [json.dumps(asdict(a_head(10 * n + 1, 10 * n + 10))) for n in range(count)]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+@pytest.mark.parametrize("behind", [0, 3, 4_000, 39_999, 40_000, 99_995, 100_000, 999_999])
+def test_heads_behind_a_link_are_all_given_and_little_of_the_others(
+    tmp_path: Path, behind: int
+) -> None:
+    path = tmp_path / "heads.jsonl"
+    a_long_file(path, 10_000)
+    given = list(heads.stream(path, heads.size(path), behind))
+    assert [one for one in given if one.position > behind] == [
+        a_head(10 * n + 1, 10 * n + 10) for n in range(10_000) if 10 * n + 10 > behind
+    ]
+    asked = sum(one.position > behind for one in given)
+    assert len(given) <= 2 * asked + 200
+
+
+def test_what_is_added_while_the_file_is_read_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "heads.jsonl"
+    heads.append(path, a_head(1, 3))
+    ends = heads.size(path)
+    heads.append(path, a_head(4, 5))
+    assert list(heads.stream(path, ends)) == [a_head(1, 3)]
+    assert list(heads.stream(path, ends - 1)) == []
+
+
+def test_a_long_file_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "heads.jsonl"
+    a_long_file(path, 20_000)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in heads.stream(path, heads.size(path))) == 20_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 5
 
 
 @pytest.mark.parametrize("line", [b"rubbish\n", b'{"first": 1}\n', b"[1]\n"])
