@@ -35,6 +35,7 @@ OLDEST_BESIDE: "Final[Mapping[str, Mapping[str, str]]]" = {
     "0008": {},
     # What an older deliverer consigns is routine; it claims by time alone.
     "0009": {},
+    "0010": {},
 }
 """By revision and role, the oldest code that can live with the tables, by the head it came with."""
 

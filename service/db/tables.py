@@ -157,7 +157,7 @@ class JobRow(Base):
     changed_at: Mapped[datetime]
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
-    replaces_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.job_id"))
+    replaces_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.job_id"), index=True)
     bundle: Mapped[str | None]
     stage_seconds: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]

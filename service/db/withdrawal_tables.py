@@ -48,7 +48,7 @@ class RetirementRow(Base):
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey(JobRow.job_id), primary_key=True)
     destination: Mapped[str] = mapped_column(primary_key=True)
-    successor_job_id: Mapped[UUID] = mapped_column(ForeignKey(JobRow.job_id))
+    successor_job_id: Mapped[UUID] = mapped_column(ForeignKey(JobRow.job_id), index=True)
     state: Mapped[str]
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
     tries: Mapped[int] = mapped_column(server_default=text("0"))
