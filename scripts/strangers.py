@@ -1,9 +1,11 @@
 """Collects pictures that are no chest radiographs and that no training saw, by family, as PNG.
 
-``python -m scripts.strangers --out DIR [--source BASES/source]``
+``python -m scripts.strangers --out DIR [--source BASES/source] [--photographs DIR]``
 
 They come from the test files of pydicom and pydicom-data (development requirements) and, with
 ``--source``, from slices of the CT that the simulator projects: the same patient, seen otherwise.
+With ``--photographs`` the pictures of a folder are taken too, such as those in the wheels of
+scikit-image and scikit-learn; nothing of them is kept here.
 """
 
 import argparse
@@ -29,6 +31,7 @@ SLICES = 20  # of the CT along each of two axes
 LOW_HU, HIGH_HU = -1000.0, 400.0
 SMALLEST = 32  # px
 GREY_AXES = 2
+PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def grey(pixels: np.ndarray) -> Image.Image:
@@ -77,15 +80,30 @@ def from_ct(out: Path, cache: Path) -> int:
     return written
 
 
+def from_photographs(out: Path, folder: Path) -> int:
+    """Write the pictures of a folder in grey, colours averaged; returns how many."""
+    written = 0
+    for path in sorted(path for path in folder.iterdir() if path.suffix in PICTURES):
+        with Image.open(path) as picture:
+            plain = grey(np.asarray(picture.convert("RGB")))
+        (out / "photograph").mkdir(parents=True, exist_ok=True)
+        plain.save(out / "photograph" / f"{path.stem}.png")
+        written += 1
+    return written
+
+
 def main() -> None:
     """Collect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--source", type=Path, help="where the simulator keeps its CT")
+    parser.add_argument("--photographs", type=Path, help="a folder of pictures")
     chosen = parser.parse_args()
     written = from_files(chosen.out)
     if chosen.source is not None:
         written += from_ct(chosen.out, chosen.source)
+    if chosen.photographs is not None:
+        written += from_photographs(chosen.out, chosen.photographs)
     print(f"{written} pictures in {chosen.out}")
 
 
