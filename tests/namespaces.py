@@ -9,24 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CLONE_NEWNET = 0x40000000
-OURS, THEIRS = "198.51.100.1", "198.51.100.2"  # TEST-NET-2 (RFC 5737): nobody else has them
-PREFIX = 30
+NETWORK = "198.51.100"  # TEST-NET-2 (RFC 5737): nobody else has it
+PREFIX = 30  # four addresses for each cable
+CABLES = 64
 
 
 class Cable:
     """The cable between this host (``ours``) and the other (``theirs``)."""
 
-    def __init__(self, name: str) -> None:
-        self.ours, self.theirs = OURS, THEIRS
+    def __init__(self, name: str, number: int) -> None:
+        self.ours, self.theirs = (f"{NETWORK}.{4 * number + end}" for end in (1, 2))
+        self.near, self.far = f"carina-near{number}", f"carina-far{number}"
         self._name = name
 
     def cut(self) -> None:
         """Take the other end down: what is sent is lost, and nobody is told (no FIN, no RST)."""
-        ip("-n", self._name, "link", "set", "carina-far", "down")
+        ip("-n", self._name, "link", "set", self.far, "down")
 
     def heal(self) -> None:
         """Take it up again."""
-        ip("-n", self._name, "link", "set", "carina-far", "up")
+        ip("-n", self._name, "link", "set", self.far, "up")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -43,17 +45,21 @@ class Cable:
 
 
 @contextmanager
-def cable() -> Iterator[Cable]:
-    """Lay a cable to a fresh namespace; both are gone at the end."""
-    name = f"carina-{os.getpid()}"
+def cable(number: int = 0) -> Iterator[Cable]:
+    """Lay a cable to a fresh namespace; both are gone at the end.
+
+    Those of one machine differ in their ``number``, less than CABLES.
+    """
+    name = f"carina-{os.getpid()}-{number}"
+    laid = Cable(name, number)
     ip("netns", "add", name)
     try:
-        ip("link", "add", "carina-near", "type", "veth", "peer", "carina-far", "netns", name)
-        ip("addr", "add", f"{OURS}/{PREFIX}", "dev", "carina-near")
-        ip("link", "set", "carina-near", "up")
-        ip("-n", name, "addr", "add", f"{THEIRS}/{PREFIX}", "dev", "carina-far")
-        ip("-n", name, "link", "set", "carina-far", "up")
-        yield Cable(name)
+        ip("link", "add", laid.near, "type", "veth", "peer", laid.far, "netns", name)
+        ip("addr", "add", f"{laid.ours}/{PREFIX}", "dev", laid.near)
+        ip("link", "set", laid.near, "up")
+        ip("-n", name, "addr", "add", f"{laid.theirs}/{PREFIX}", "dev", laid.far)
+        ip("-n", name, "link", "set", laid.far, "up")
+        yield laid
     finally:
         ip("netns", "del", name)
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import amqp
-from orthanc import free_port
+
+from scripts.installation import first_free_port
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 START_S = 300.0
@@ -30,9 +31,9 @@ class RabbitMQ:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
-        self._epmd_port = free_port()
-        self._distribution_port = free_port()
+        self.port = first_free_port()
+        self._epmd_port = first_free_port()
+        self._distribution_port = first_free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
 

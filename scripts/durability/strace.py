@@ -11,6 +11,10 @@ TRACED: Final = (
 )
 STRING_MAX: Final = 1 << 18  # a truncated statement could hide the name that is looked for
 
+_SHOWN: Final = (
+    *("-f", "-yy", "-xx", "-e", f"trace={TRACED}"),
+    *("-e", "signal=none", "-s", str(STRING_MAX)),
+)
 _LINE = re.compile(r"(\d+)\s+(.*)", re.DOTALL)
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)", re.DOTALL)
 _WHOLE = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+|\?)", re.DOTALL)
@@ -49,8 +53,15 @@ class Call:
 
 def command(to: str) -> list[str]:
     """Return what to put before a program's arguments so that its trace is written to a file."""
-    shown = ["-e", f"trace={TRACED}", "-e", "signal=none", "-s", str(STRING_MAX)]
-    return ["strace", "-f", "--seccomp-bpf", "-yy", "-xx", *shown, "-o", to]
+    return ["strace", "--seccomp-bpf", *_SHOWN, "-o", to]
+
+
+def attach(to: str, process: int) -> list[str]:
+    """Return the command that writes the trace of a running process until it is told to end.
+
+    Calls and transactions that were under way are not seen: attach while nothing goes on.
+    """
+    return ["strace", *_SHOWN, "-o", to, "-p", str(process)]
 
 
 def read(lines: Iterable[str]) -> Iterator[Call]:

@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--only", default="*", help="patterns of faults, comma separated")
     parser.add_argument("--skip", type=int, default=0, help="begin behind so many of the plan")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no episode after these")
+    parser.add_argument("--broker", choices=hospital.BROKERS, default=hospital.VALKEY)
     parser.add_argument("--controls", action="store_true", help="run the negative controls only")
     parser.add_argument("--into", type=Path, help="only write the ledger's figures into this page")
     parser.add_argument("--report", type=Path, default=Path("build/faults"))
@@ -40,7 +41,7 @@ def _run(chosen: argparse.Namespace) -> int:
     until = time.monotonic() + (chosen.minutes * 60 or float("inf"))
     plan = islice(episodes(chosen.seed, chosen.only), chosen.skip, chosen.skip + chosen.episodes)
     failed = 0
-    with hospital.running(folder) as system:
+    with hospital.running(folder, broker=chosen.broker) as system:
         run = Run(system)
         for episode in plan:
             if time.monotonic() > until:

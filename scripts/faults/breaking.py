@@ -1,6 +1,8 @@
 """How each kind of fault is brought about, and taken away again."""
 
 from scripts.faults.breaker import Breaker
+from scripts.faults.breaking_disk import BreakingSpool, CuttingPower, TracingListener
+from scripts.faults.breaking_network import CuttingCable
 from scripts.faults.breaking_processes import (
     BreakingServer,
     Failing,
@@ -10,7 +12,6 @@ from scripts.faults.breaking_processes import (
 )
 from scripts.faults.breaking_world import (
     BreakingArchive,
-    BreakingSpool,
     CuttingSender,
     PlantingFilm,
     Ringing,
@@ -27,7 +28,10 @@ BREAKERS: dict[str, type[Breaker]] = {
     "refusal": BreakingArchive,
     "permanent": BreakingArchive,
     "sender": CuttingSender,
+    "network": CuttingCable,
     "spool": BreakingSpool,
+    "power": CuttingPower,
+    "order": TracingListener,
     "clock": MovingClock,
     "frozen": Freezing,
     "message": Ringing,

@@ -13,6 +13,8 @@ from dicom.failpoints import Failpoint
 from scripts.faults import sabotage
 from scripts.faults.breaker import MET_S, Breaker, wipe
 from scripts.faults.hospital import wait_for
+from scripts.faults.rabbit import Rabbit
+from scripts.faults.switch import Way
 
 SECOND = Failpoint.PIXELS_READ
 LOSER_GOES_FIRST_S = 2.5
@@ -60,13 +62,24 @@ class BreakingServer(Breaker):
     def strike(self) -> None:
         """Do it to the server and all its processes."""
         self.frozen = []
+        self.hit = True
         part = "postgres" if self.episode.card.kind == "postgres" else "valkey"
         if self.variant == "wiped":
             for _ in range(3):
                 wipe(self.hospital)
                 time.sleep(self.episode.hold_s / 6)
-            self.hit = True
-            return
+        elif part == "valkey" and self.hospital.rabbit is not None:
+            self._break_rabbit(self.hospital.rabbit)
+        else:
+            self._break_part(part)
+
+    def _break_rabbit(self, rabbit: Rabbit) -> None:
+        if self.variant == "killed":
+            rabbit.kill()
+        else:
+            rabbit.line.set(Way.SILENT)
+
+    def _break_part(self, part: str) -> None:
         pid = self.hospital.pid(part)
         self.hit = pid is not None
         if pid is None:
@@ -83,6 +96,8 @@ class BreakingServer(Breaker):
 
     def heal(self) -> None:
         """Thaw what was frozen; what was killed is started again by the supervisor."""
+        if self.hospital.rabbit is not None:
+            self.hospital.rabbit.heal()
         for process in reversed(self.frozen):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()

@@ -3,11 +3,8 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
-
-import psutil
 
 from scripts.faults import archive, outside
 from scripts.faults.hospital import wait_for
@@ -19,10 +16,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-from scripts.faults.breaker import MET_S, Breaker, wipe
-
-BALLAST = "ballast"
-SHORT_BYTES = 60_000
+from scripts.faults.breaker import MET_S, Breaker, silence
 
 
 class BreakingArchive(Breaker):
@@ -74,45 +68,6 @@ class CuttingSender(Breaker):
         self.hit = any(None in one.answers or not one.answers for s in self.studies for one in s)
 
 
-class BreakingSpool(Breaker):
-    """The spool's file system takes nothing, or the listener only short files."""
-
-    def before(self) -> None:
-        """Fill it, close it, or shorten what may be written."""
-        if self.variant == "short":
-            self._limit((SHORT_BYTES, psutil.RLIM_INFINITY))
-        elif not self.hospital.spool_is_mounted:
-            self.notes.append("skipped: the spool has no file system of its own here")
-        elif self.variant == "full":
-            free = os.statvfs(self.hospital.spool)
-            with (self.hospital.spool / BALLAST).open("wb") as ballast:
-                left = int(300_000 * self.episode.delay_s)  # less than the reserve
-                os.posix_fallocate(ballast.fileno(), 0, free.f_bavail * free.f_frsize - left)
-        else:
-            self._remount("ro")
-
-    def heal(self) -> None:
-        """Give the space back."""
-        refused = [one for s in self.studies for one in s if set(one.answers) - {0x0000}]
-        self.hit = bool(refused) and not self.notes
-        if self.variant == "short":
-            self._limit((psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
-        elif self.hospital.spool_is_mounted:
-            (self.hospital.spool / BALLAST).unlink(missing_ok=True) if (
-                self.variant == "full"
-            ) else self._remount("rw")
-
-    def _limit(self, limits: tuple[int, int]) -> None:
-        pid = self.hospital.pid("listen")
-        if pid is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, limits)
-
-    def _remount(self, how: str) -> None:
-        command = ["mount", "-o", f"remount,{how}", str(self.hospital.spool)]
-        subprocess.run(command, check=True)
-
-
 class Ringing(Breaker):
     """Bells that ring too often, too late, or never."""
 
@@ -121,7 +76,7 @@ class Ringing(Breaker):
         until = time.monotonic() + self.episode.hold_s
         while self.variant != "late" and time.monotonic() < until:
             if self.variant == "never":
-                wipe(self.hospital)
+                silence(self.hospital)
                 time.sleep(0.05)
             else:
                 self._ring(2)

@@ -76,6 +76,19 @@ KINDS: Mapping[str, Kind] = {
         "the spool's file system is full, read-only, or takes only the beginning of a file",
         ("full", "read-only", "short"),
     ),
+    "network": Kind(
+        "the cable to a modality or to the archive is cut in the middle of a C-STORE, in silence,"
+        " and joined later",
+        ("modality", "archive"),
+    ),
+    "power": Kind(
+        "what a power cut would leave of the spool, read from a copy of its disk", ("cut",)
+    ),
+    "order": Kind(
+        "nothing breaks; the system calls behind every answer must be in the order that makes it"
+        " true",
+        ("syscalls",),
+    ),
     "clock": Kind("the clock of our processes jumps", ("forward", "back")),
     "frozen": Kind(
         "a worker is frozen with a job until another has it, and then goes on",

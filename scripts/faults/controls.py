@@ -1,7 +1,5 @@
 """Negative controls: with a guard taken away, the campaign must fail, or it proves nothing."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,6 @@ from scripts.faults.plan import episodes
 
 ENDING_S = 60.0
 TRIES = 3
-NOT_POSSIBLE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,20 @@ def _drop_unique(system: Hospital) -> None:
 
 CONTROLS = (
     Control(
+        "fsync removed",
+        "nothing is synced; no kill shows it, the order of system calls does",
+        "order:syscalls",
+        "order:",
+        changes=("no-fsync",),
+    ),
+    Control(
+        "fsync removed, power cut",
+        "nothing is synced; the disk of a machine that comes up again lacks what was answered",
+        "power:cut",
+        "power cut,",
+        changes=("no-fsync",),
+    ),
+    Control(
         "reply before commit",
         "the listener answers 0x0000 and records the instance a second later",
         "failpoint:listener.before-commit",
@@ -79,7 +90,6 @@ def run(folder: Path, seed: int) -> Iterator[dict[str, object]]:
     """Run every control; each line says what was found, ``violations`` where nothing was."""
     for control in CONTROLS:
         yield _run(control, folder, seed)
-    yield _fsync_removed()
 
 
 def _run(control: Control, folder: Path, seed: int) -> dict[str, object]:
@@ -94,19 +104,6 @@ def _run(control: Control, folder: Path, seed: int) -> dict[str, object]:
             if found:
                 break
     return _line(control.name, control.words, found)
-
-
-def _fsync_removed() -> dict[str, object]:
-    """Ask the check of the order of system calls, which takes the fsync away by itself."""
-    name = "fsync removed"
-    words = "files are not synced; the order of system calls shows it, no kill can"
-    command = [sys.executable, "-m", "scripts.durability", "--films", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == NOT_POSSIBLE:
-        print(f"SKIPPED, {name}: {done.stdout.strip()}", flush=True)
-        return _line(name, words, ["not tried: nothing can be traced on this machine"])
-    seen = [line.strip() for line in done.stdout.splitlines() if line.startswith("taken away: ")]
-    return _line(name, words, seen if done.returncode == 0 else [])
 
 
 def _line(name: str, words: str, found: list[str]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.faults import invariants
 from scripts.faults.breaker import Breaker
 from scripts.faults.breaking import BREAKERS
-from scripts.faults.hospital import Hospital, wait_for
+from scripts.faults.hospital import VALKEY, Hospital, wait_for
 from scripts.faults.invariants import AuditEyes
 from scripts.faults.outside import Eyes, JobSeen
 from scripts.faults.plan import Episode
@@ -30,6 +30,7 @@ class Outcome:
     states: dict[str, str] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    broker: str = VALKEY
 
     def as_json(self) -> dict[str, object]:
         """Return the line of the ledger."""
@@ -37,6 +38,7 @@ class Outcome:
             "seed": self.episode.seed,
             "number": self.episode.number,
             "fault": self.episode.card.name,
+            "broker": self.broker,
             "studies": len(self.episode.films),
             "films": sum(self.episode.films),
             "hit": self.hit,
@@ -60,7 +62,7 @@ class Run:
     def episode(self, episode: Episode) -> Outcome:
         """Run one; whatever it finds is in the outcome."""
         started = time.monotonic()
-        outcome = Outcome(episode)
+        outcome = Outcome(episode, broker=self._hospital.broker)
         folder = self._hospital.home / "films" / str(episode.number)
         studies = films(episode, folder)
         breaker = BREAKERS[episode.card.kind](self._hospital, episode, studies, self._eyes)
@@ -75,8 +77,11 @@ class Run:
         except TimeoutError as error:
             outcome.violations.append(f"not in time: {error}")
             self._hospital.heal()
+        finally:
+            breaker.close()
         outcome.hit = breaker.hit
         outcome.notes += breaker.notes
+        outcome.violations += breaker.violations
         outcome.wall_s = time.monotonic() - started
         if not outcome.violations:
             _remove(folder)
@@ -85,7 +90,7 @@ class Run:
     def _break_and_heal(self, breaker: Breaker, studies: Sequence[Sequence[Sent]]) -> None:
         episode = breaker.episode
         breaker.before()
-        modality = Modality(self._hospital.to_listener.port, studies, time.monotonic() + SENDING_S)
+        modality = Modality(breaker.road(), studies, time.monotonic() + SENDING_S)
         modality.start()
         time.sleep(episode.delay_s)
         breaker.strike()

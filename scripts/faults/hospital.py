@@ -15,7 +15,9 @@ import psutil
 
 from dicom import failpoints
 from dicom.values import PacsNode
-from scripts.faults import sabotage
+from scripts.faults import disk, network, sabotage
+from scripts.faults import rabbit as rabbits
+from scripts.faults.rabbit import Rabbit
 from scripts.faults.switch import Switch, Way
 from scripts.installation import Installation, first_free_port
 from service import installation as kept_settings
@@ -24,10 +26,10 @@ from service.embedded.servers import BROKER_URL, OWNER_URL
 from service.ready import READY_FILE
 from service.runstate import PartState, Phase
 from tests import orthanc
+from tests.namespaces import Cable
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = ROOT / "scripts" / "faults" / "entry"
-SPOOL_MB = 1500
 SETTINGS = {
     "CARINA_WEB_PORT": "0",
     "CARINA_QUIET_PERIOD_S": "0.5",
@@ -42,6 +44,7 @@ SETTINGS = {
 """Everything is as shipped but for these; the times are short so that an episode is."""
 USUAL_CHANGES = ("stand-in", "clock", "hurry")
 HEALTHY_S = 180.0
+BROKERS = VALKEY, RABBITMQ = ("valkey", "rabbitmq")
 
 
 @dataclass
@@ -56,6 +59,9 @@ class Hospital:
     environment: dict[str, str]
     points: Path
     spool_is_mounted: bool
+    spool_disk: Path | None = None  # the file that the spool's file system lies in
+    cable: Cable | None = None  # to another host, which modality and archive can be put on
+    rabbit: Rabbit | None = None  # instead of the embedded broker
     extras: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
 
     @property
@@ -71,7 +77,14 @@ class Hospital:
     @property
     def broker_url(self) -> str:
         """The broker, with its password."""
+        if self.rabbit is not None:
+            return self.rabbit.url
         return kept_settings.remembered(self.carina.home)[BROKER_URL]
+
+    @property
+    def broker(self) -> str:
+        """Which broker it is."""
+        return VALKEY if self.rabbit is None else RABBITMQ
 
     @property
     def spool(self) -> Path:
@@ -107,6 +120,10 @@ class Hospital:
         self.to_archive.to = ("127.0.0.1", self.archive.dicom_port)
         self.to_archive.set(Way.OPEN)
         self.to_listener.set(Way.OPEN)
+        if self.cable is not None:
+            self.cable.heal()
+        if self.rabbit is not None:
+            self.rabbit.heal()
         for process in psutil.process_iter(["pid", "status"]):
             if process.info["status"] == psutil.STATUS_STOPPED and self._is_ours(process):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -195,20 +212,32 @@ def wait_for(condition: Callable[[], bool], limit_s: float, words: str) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, changes: tuple[str, ...] = ()) -> Iterator[Hospital]:
-    """Start a whole system in a new folder, with these changes inside beside the usual ones."""
-    _unmount(folder / "carina" / "spool")  # of a run that was killed
+def running(
+    folder: Path, changes: tuple[str, ...] = (), broker: str = VALKEY
+) -> Iterator[Hospital]:
+    """Start a whole system in a new folder, with these changes inside beside the usual ones.
+
+    ``broker`` is VALKEY, the embedded one, or RABBITMQ.
+    """
+    disk.unmount(folder / "carina" / "spool")  # of a run that was killed
     shutil.rmtree(folder, ignore_errors=True)
     points = folder / "points"
     points.mkdir(parents=True)
     port = first_free_port()
     options = orthanc.OrthancOptions(modalities={"carina": PacsNode("CARINA", "127.0.0.1", port)})
-    with orthanc.running(folder / "orthanc", options) as archive, _spool(folder) as is_mounted:
-        to_archive = Switch(("127.0.0.1", archive.dicom_port))
+    with contextlib.ExitStack() as around:
+        archive = around.enter_context(orthanc.running(folder / "orthanc", options))
+        spool = around.enter_context(disk.mounted(folder))
+        cable = around.enter_context(network.laid())
+        rabbit = (
+            around.enter_context(rabbits.running(folder / "rabbit")) if broker == RABBITMQ else None
+        )
+        to_archive = network.line_to(("127.0.0.1", archive.dicom_port), cable)
         variables = {
             **SETTINGS,
+            **network.settings(orthanc.AE_TITLE, to_archive, cable),
+            **({"CARINA_BROKER_URL": rabbit.url} if rabbit is not None else {}),
             "CARINA_LISTENER_PORT": str(port),
-            "CARINA_PACS": f"{orthanc.AE_TITLE}@127.0.0.1:{to_archive.port}",
             failpoints.VARIABLE: str(points),
             sabotage.CHANGES: ",".join((*USUAL_CHANGES, *changes)),
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ENTRY))),
@@ -222,7 +251,10 @@ def running(folder: Path, changes: tuple[str, ...] = ()) -> Iterator[Hospital]:
             carina=Installation(folder / "carina", variables),
             environment=kept | variables,
             points=points,
-            spool_is_mounted=is_mounted,
+            spool_is_mounted=spool.is_mounted,
+            spool_disk=spool.disk,
+            cable=cable,
+            rabbit=rabbit,
         )
         try:
             hospital.carina.up()
@@ -231,24 +263,3 @@ def running(folder: Path, changes: tuple[str, ...] = ()) -> Iterator[Hospital]:
             yield hospital
         finally:
             hospital.stop()
-
-
-@contextlib.contextmanager
-def _spool(folder: Path) -> Iterator[bool]:
-    """Give the spool a small file system of its own, where this machine lets us mount one."""
-    spool = folder / "carina" / "spool"
-    spool.mkdir(parents=True)
-    spool.parent.chmod(0o711)
-    spool.chmod(0o700)
-    options = f"size={SPOOL_MB}m,mode=0700"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "carina-faults", str(spool)]
-    mounted = os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0
-    try:
-        yield mounted
-    finally:
-        _unmount(spool)
-
-
-def _unmount(spool: Path) -> None:
-    if spool.is_mount():
-        subprocess.run(["umount", "--lazy", str(spool)], check=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dicom.failpoints import Failpoint
 from scripts.faults.catalogue import as_markdown, deck
+from scripts.faults.hospital import RABBITMQ, VALKEY
 
 FILE = "ledger.jsonl"
 
@@ -66,23 +67,28 @@ def _summary(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _faults(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    by_fault: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    by_fault: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
-        by_fault[line["fault"]].append(line)
+        by_fault[line["fault"], line.get("broker", VALKEY)].append(line)
     rows = [
         "| Fault | Episodes | Met | Held | Recovery, median (s) | longest (s) |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for card in deck():
-        those = by_fault.get(card.name, [])
-        if not those:
-            continue
-        times = [one["recovery_s"] for one in those if one["recovery_s"] is not None]
-        median, most = (statistics.median(times), max(times)) if times else (0.0, 0.0)
-        held = sum(not one["violations"] for one in those)
-        met = sum(one["hit"] is not False for one in those)
-        rows.append(f"| {card.name} | {len(those)} | {met} | {held} | {median:.1f} | {most:.1f} |")
+    for broker in (VALKEY, RABBITMQ):
+        for card in deck():
+            those = by_fault.get((card.name, broker), [])
+            if those:
+                on = "" if broker == VALKEY else ", on RabbitMQ"
+                rows.append(f"| {card.name}{on} {_row(those)}")
     return [*rows, ""]
+
+
+def _row(those: Sequence[Mapping[str, Any]]) -> str:
+    times = [one["recovery_s"] for one in those if one["recovery_s"] is not None]
+    median, most = (statistics.median(times), max(times)) if times else (0.0, 0.0)
+    held = sum(not one["violations"] for one in those)
+    met = sum(one["hit"] is not False for one in those)
+    return f"| {len(those)} | {met} | {held} | {median:.1f} | {most:.1f} |"
 
 
 def _failpoints(lines: Sequence[Mapping[str, Any]]) -> list[str]:

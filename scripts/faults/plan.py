@@ -34,8 +34,12 @@ class Episode:
 
     @property
     def name(self) -> str:
-        """Names the episode, its films and its studies; no two are alike."""
-        return f"faults/{self.seed}/{self.number}"
+        """Names the episode, its films and its studies.
+
+        The card is in it: the first episodes of two plans would otherwise be of the same films, and
+        whoever is sent the same films again has nothing left to do that could meet a fault.
+        """
+        return f"faults/{self.seed}/{self.card.name}/{self.number}"
 
 
 def episodes(seed: int, only: str = "*") -> Iterator[Episode]:

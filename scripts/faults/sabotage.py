@@ -110,7 +110,8 @@ def _job_without_fence(lifecycle: ModuleType) -> None:
 
 
 def _no_fsync(_module: ModuleType) -> None:
-    os.__dict__["fsync"] = lambda _descriptor: None
+    for name in ("fsync", "fdatasync"):
+        os.__dict__[name] = lambda _descriptor: None
 
 
 PATCHES: dict[str, dict[str, Patch]] = {

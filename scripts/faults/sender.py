@@ -3,16 +3,23 @@
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
 
 from dicom import film
 from dicom.film import FilmDescription, FilmPatient
 from scripts.faults.plan import Episode
+from scripts.faults.switch import LOOPBACK
+
+if TYPE_CHECKING:
+    import socket
 
 ROWS, COLUMNS = 272, 256
 PAUSE_S = 0.5
@@ -25,7 +32,10 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 
 @dataclass
 class Sent:
-    """One film: the file, the SHA-256 of its data set, and every answer it got (None: none)."""
+    """One film: the file, the SHA-256 of its data set, and every answer it got (None: none).
+
+    ``turned_away`` counts the associations that were not to be had for it.
+    """
 
     path: Path
     study_instance_uid: str
@@ -33,6 +43,7 @@ class Sent:
     sop_class_uid: str
     sha256: str
     answers: list[int | None] = field(default_factory=list)
+    turned_away: int = 0
 
     @property
     def is_accepted(self) -> bool:
@@ -78,11 +89,24 @@ def _film(episode: Episode, study: int, number: int, folder: Path) -> Sent:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Road:
+    """The way to the listener: its address, and whose network the sender sits ``inside``.
+
+    ``passed`` is told how many bytes have just gone out.
+    """
+
+    port: int
+    host: str = LOOPBACK
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext
+    passed: Callable[[int], None] = lambda _count: None
+
+
 class Modality:
     """Sends each study from a thread of its own."""
 
-    def __init__(self, port: int, studies: Sequence[Sequence[Sent]], deadline: float) -> None:
-        self._port = port
+    def __init__(self, road: Road, studies: Sequence[Sequence[Sent]], deadline: float) -> None:
+        self._road = road
         self._deadline = deadline
         self._threads = [
             threading.Thread(target=self._send_study, args=(study,), daemon=True)
@@ -109,19 +133,52 @@ class Modality:
                 time.sleep(PAUSE_S)
 
     def _offer(self, waiting: Sequence[Sent]) -> None:
-        ae = AE("MODALITY")
+        ae = _Tidy("MODALITY")
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = PATIENCE_S
         ae.network_timeout = PATIENCE_S
         for sop_class in {one.sop_class_uid for one in waiting}:
             ae.add_requested_context(sop_class, [EXPLICIT])
-        association = ae.associate("127.0.0.1", self._port, ae_title="CARINA")
-        for one in waiting:
-            if not association.is_established:
-                break
-            try:
-                answer = association.send_c_store(one.path)
-            except RuntimeError:  # ended in between
-                break
-            one.answers.append(int(answer.Status) if "Status" in answer else None)
-        if association.is_established:
-            association.release()
+        told: list[evt.EventHandlerType] = [
+            (evt.EVT_DATA_SENT, lambda event: self._road.passed(len(event.data)))
+        ]
+        with self._road.inside():
+            association = ae.associate(
+                self._road.host, self._road.port, ae_title="CARINA", evt_handlers=told
+            )
+        _store(association, waiting)
+        ae.close_sockets()
+
+
+class _Tidy(AE):
+    """Closes the sockets that pynetdicom leaves open when the other side has cut them."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self._sockets: list[socket.socket] = []
+
+    def _create_socket(self, *args: Any) -> Any:  # noqa: ANN401  (of pynetdicom)
+        wrapped = super()._create_socket(*args)
+        if wrapped.socket is not None:
+            self._sockets.append(wrapped.socket)
+        return wrapped
+
+    def close_sockets(self) -> None:
+        """Close each; harmless where that was done."""
+        for one in self._sockets:
+            one.close()
+
+
+def _store(association: Association, waiting: Sequence[Sent]) -> None:
+    """Send one film after the other, for as long as there is an association."""
+    for one in waiting:
+        if not association.is_established:
+            one.turned_away += 1
+            continue
+        try:
+            answer = association.send_c_store(one.path)
+        except RuntimeError:  # ended in between
+            one.turned_away += 1
+            continue
+        one.answers.append(int(answer.Status) if "Status" in answer else None)
+    if association.is_established:
+        association.release()

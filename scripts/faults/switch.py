@@ -5,9 +5,12 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
+LOOPBACK = "127.0.0.1"
 BACKLOG = 64
 AT_ONCE = 65536
 SLOW_BYTES = 4096
@@ -35,12 +38,23 @@ class Manner:
 
 
 class Switch:
-    """Relays one port of the loopback to another; :attr:`manner` may change at any time."""
+    """Relays one port of the loopback to another; :attr:`manner` may change at any time.
 
-    def __init__(self, to: tuple[str, int]) -> None:
+    It listens on ``host``, with sockets made ``inside`` another host's network, if one is given.
+    """
+
+    def __init__(
+        self,
+        to: tuple[str, int],
+        host: str = LOOPBACK,
+        inside: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self.to = to
+        self.host = host
+        self._inside = inside
         self.manner = Manner()
         self.connections = 0
+        self.passed: Callable[[int], None] = lambda _count: None  # told of bytes for the server
         self._stopped = threading.Event()
         self._server = self._listen(0)
         self.port = int(self._server.getsockname()[1])
@@ -56,11 +70,11 @@ class Switch:
         self._stopped.set()
         self._thread.join()
 
-    @staticmethod
-    def _listen(port: int) -> socket.socket:
-        server = socket.socket()
+    def _listen(self, port: int) -> socket.socket:
+        with self._inside():
+            server = socket.socket()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", port))
+        server.bind((self.host, port))
         server.listen(BACKLOG)
         server.settimeout(LOOK_S)
         return server
@@ -102,7 +116,9 @@ class Switch:
                 continue
             for source in select.select([client, server], [], [], LOOK_S)[0]:
                 data = source.recv(SLOW_BYTES if self._is(Way.SLOW) else AT_ONCE)
-                carried += len(data) if source is client else 0
+                if source is client:
+                    carried += len(data)
+                    self.passed(len(data))
                 if not data:
                     return
                 if self._is(Way.CUTS) and carried > self.manner.after_bytes:

@@ -1,7 +1,9 @@
 """The parts of the fault campaign that need no system: plan, table, line, ledger."""
 
+import gc
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -16,7 +18,7 @@ from scripts.faults.catalogue import DELIVERED, KINDS, Card, as_markdown, deck
 from scripts.faults.episode import end_states
 from scripts.faults.outside import JobSeen
 from scripts.faults.plan import episodes
-from scripts.faults.sender import Sent, data_set, films
+from scripts.faults.sender import Modality, Road, Sent, data_set, films
 from scripts.faults.switch import Switch, Way
 
 
@@ -64,6 +66,15 @@ def test_the_same_episode_makes_the_same_films(tmp_path: Path) -> None:
     content = first[0][0].path.read_bytes()
     assert content.endswith(data_set(content))
     assert len(data_set(content)) > 100_000
+
+
+def test_the_first_episodes_of_two_plans_are_of_other_films(tmp_path: Path) -> None:
+    kill, cut = (next(episodes(1, card)) for card in ("kill:web", "power:cut"))
+    assert kill.number == cut.number
+    first, other = (films(one, tmp_path / one.card.kind) for one in (kill, cut))
+    assert {one.sop_instance_uid for study in first for one in study}.isdisjoint(
+        one.sop_instance_uid for study in other for one in study
+    )
 
 
 def test_a_study_that_ends_otherwise_than_the_table_allows_is_told() -> None:
@@ -147,6 +158,14 @@ def test_a_line_cuts_after_its_bytes_with_a_reset() -> None:
             ask(switch)
 
 
+def test_a_line_tells_how_much_passed_towards_the_server() -> None:
+    with an_echo() as port, a_switch(port) as switch:
+        passed: list[int] = []
+        switch.passed = passed.append
+        assert ask(switch) == b"hello"
+        assert sum(passed) == len(b"hello")
+
+
 def test_a_line_that_closes_says_nothing() -> None:
     with an_echo() as port, a_switch(port) as switch:
         switch.set(Way.CLOSES)
@@ -167,3 +186,47 @@ def test_the_ledger_adds_up_over_runs_and_names_what_did_not_hold(tmp_path: Path
     assert "- seed 2, episode 1, kill:web: leases: past their end" in text
     assert "listener.file-synced (" not in text
     assert "listener.file-renamed (0)" in text
+
+
+def test_the_ledger_tells_brokers_apart_and_lines_that_name_none_are_of_valkey(
+    tmp_path: Path,
+) -> None:
+    line = {"seed": 1, "number": 1, "fault": "broker:wiped", "studies": 1, "films": 1, "hit": True}
+    line |= {"recovery_s": 4.0, "violations": []}
+    for broker in ({}, {"broker": "valkey"}, {"broker": "rabbitmq", "recovery_s": 8.0}):
+        ledger.append(tmp_path, line | broker)
+    text = ledger.report(tmp_path)
+    assert "| broker:wiped | 2 | 2 | 2 | 4.0 | 4.0 |" in text
+    assert "| broker:wiped, on RabbitMQ | 1 | 1 | 1 | 8.0 | 8.0 |" in text
+
+
+class Upset:
+    """A listener that resets whoever has said something."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.server.getsockname()[1])
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.server.accept()
+                client.recv(1)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                client.close()
+
+
+# A socket left open would fail this test, warnings being errors.
+@pytest.mark.filterwarnings("error")
+def test_a_sender_that_is_reset_leaves_no_socket_and_remembers_it(tmp_path: Path) -> None:
+    study = films(next(episodes(3, "none")), tmp_path)[:1]
+    upset = Upset()
+    modality = Modality(Road(upset.port), study, time.monotonic() + 1.0)
+    modality.start()
+    modality.finish()
+    upset.server.close()
+    del modality
+    gc.collect()
+    assert study[0][0].turned_away > 0
+    assert study[0][0].answers == []
