@@ -21,12 +21,15 @@ def certificates(settings: "Settings") -> Check:
     name = "certificates"
     try:
         listener = secure.listener_context(settings)
+        hl7 = secure.hl7_context(settings)
         tls.client_context(secure.client(settings))
     except CertificateUnusable as error:
         return Check(name, is_well=False, words=str(error))
     words = "the listener speaks TLS" if listener is not None else "the listener speaks no TLS"
     if listener is not None:
         words += f", certificates of callers: {settings.listener_tls_clients}"
+    if hl7 is not None:
+        words += f"; HL7 comes by TLS, certificates of senders: {settings.hl7_tls_clients}"
     return Check(name, is_well=True, words=words)
 
 

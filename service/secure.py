@@ -30,6 +30,25 @@ def listener_context(settings: "Settings") -> "ssl.SSLContext | None":
     return tls.server_context(files, settings.listener_tls_clients)
 
 
+def hl7_context(settings: "Settings") -> "ssl.SSLContext | None":
+    """Return what the HL7 listener speaks; None: no TLS.
+
+    Raises
+    ------
+    CertificateUnusable
+        If a file cannot be used, or none is named, for the HL7 listener or the other.
+    """
+    if not settings.hl7_tls:
+        return None
+    own = settings.hl7_tls_certificate is not None
+    files = TlsFiles(
+        settings.hl7_tls_certificate if own else settings.listener_tls_certificate,
+        settings.hl7_tls_key if own else settings.listener_tls_key,
+        settings.hl7_tls_authorities or settings.listener_tls_authorities,
+    )
+    return tls.server_context(files, settings.hl7_tls_clients)
+
+
 def client(settings: "Settings") -> ClientTls:
     """Return what we show to a node with TLS, and whom we trust there."""
     files = TlsFiles(

@@ -3,22 +3,27 @@
 Messages of one connection are taken in turn; the database is spoken to in a thread of its own, so
 a slow commit delays no other connection's bytes. What cannot be kept is not answered: the
 connection is closed, and the sender tries again.
+
+With TLS a connection begins in clear and is upgraded by its own conversation: so strangers, and who
+has too many connections already, are turned away before a handshake costs anything.
 """
 
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from hl7.mllp import InvalidBlockError, start_hl7_server
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import correcting, ready
+from dicom import tls
+from service import correcting, ready, secure
 from service.adt.taking import Taken, TakingRules, take
 from service.correcting import Places
 from service.errors import StartFailed
@@ -27,39 +32,50 @@ if TYPE_CHECKING:
     from service.db.engine import Database
     from service.settings import Settings
 
+GOODBYE_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one peer may take: bytes of a message, seconds of silence, connections."""
+    """What one peer may take: bytes of a message, seconds of silence and of TLS, connections."""
 
     message_bytes: int = 1_000_000
     silence_s: float = 3600.0
+    handshake_s: float = 10.0
     connections: int = 16
     connections_per_address: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The addresses that may send, and the TLS they have to speak; None: none."""
+
+    callers: frozenset[str]
+    tls: "ssl.SSLContext | None" = None
+
+
 class MessageServer:
-    """One listener; :meth:`serve` runs until ``stop`` is set."""
+    """One listener; :meth:`serve` runs until ``stop`` is set. ``door`` says who comes in."""
 
     def __init__(
         self,
         database: "Database",
         places: Places,
-        callers: frozenset[str],
+        door: Door,
         *,
         bounds: Bounds = Bounds(),
         with_updates: bool = False,
     ) -> None:
         self._database = database
         self._places = places
-        self._callers = callers
+        self._door = door
         self._bounds = bounds
         self._rules = TakingRules(places.corrections, with_updates)
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_over = False
         self.port = 0
 
     async def serve(self, host: str, port: int, stop: threading.Event) -> None:
@@ -81,11 +97,14 @@ class MessageServer:
         ready.announce()
         async with server:
             await asyncio.to_thread(stop.wait)
+        self._is_over = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _connected(self, reader: Any, writer: Any) -> None:  # noqa: ANN401  (hl7 is untyped)
+        if self._door.tls is not None:
+            writer.transport.pause_reading()  # its first bytes are those of TLS
         task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -100,18 +119,23 @@ class MessageServer:
         self._open[address] += 1
         try:
             _keep_alive(writer)
-            while await self._one(reader, writer, address):
+            if self._door.tls is not None:
+                await writer.start_tls(
+                    self._door.tls, ssl_handshake_timeout=self._bounds.handshake_s
+                )
+            # A cancellation that meets an answer on its way is spent on that: hence the flag.
+            while not self._is_over and await self._one(reader, writer, address):
                 pass
+        except ssl.SSLError as error:
+            log.warning("hl7_tls_refused", peer_address=address, reason=tls.words(error))
         except (OSError, asyncio.CancelledError):
             log.info("hl7_connection_ended", peer_address=address)
         finally:
             self._open[address] -= 1
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await _close(writer)
 
     def _fault_of(self, address: str) -> str:
-        if address not in self._callers:
+        if address not in self._door.callers:
             return "the address may not send"
         if self._open[address] >= self._bounds.connections_per_address:
             return "too many connections from this address"
@@ -168,11 +192,21 @@ def run(settings: "Settings", database: "Database", stop: threading.Event) -> No
     server = MessageServer(
         database,
         Places(settings.corrections, settings.spool),
-        frozenset(settings.hl7_callers),
-        bounds=Bounds(settings.hl7_message_kb * 1000, settings.hl7_silence_s),
+        Door(frozenset(settings.hl7_callers), secure.hl7_context(settings)),
+        bounds=Bounds(
+            settings.hl7_message_kb * 1000, settings.hl7_silence_s, settings.association_timeout_s
+        ),
         with_updates=settings.hl7_updates,
     )
     asyncio.run(server.serve(settings.hl7_host, settings.hl7_port, stop))
+
+
+async def _close(writer: Any) -> None:  # noqa: ANN401
+    """Close a connection; a peer that does not say goodbye in TLS is not waited for long."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), GOODBYE_S)
+    writer.transport.abort()
 
 
 def _keep_alive(writer: Any) -> None:  # noqa: ANN401

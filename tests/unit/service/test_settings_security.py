@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom.errors import CertificateUnusable
 from dicom.values import PacsNode
-from service import settings_page
+from service import checks_security, secure, settings_page
 from service.errors import SettingsInvalid
 from service.settings import Settings, load
 
@@ -93,3 +94,28 @@ def test_no_secret_has_a_default() -> None:
     fresh = Settings()
     for name in ("database_url", "database_owner_url", "broker_url"):
         assert getattr(fresh, name).get_secret_value() == ""
+
+
+def test_tls_for_hl7_is_said_as_a_whole() -> None:
+    own = {"hl7_tls_certificate": Path("c.pem"), "hl7_tls_key": Path("k.pem")}
+    assert "hl7_tls_key" in faults(hl7_tls=True, hl7_tls_certificate=Path("c.pem"))
+    assert "in clear" in faults(**own)
+    assert load(hl7_tls=True, **own).hl7_tls_clients == "required"
+
+
+def test_hl7_speaks_no_tls_unless_told_and_then_with_the_files_of_the_listener_or_its_own(
+    tmp_path: Path,
+) -> None:
+    listener = {
+        "listener_tls_certificate": tmp_path / "listener.pem",
+        "listener_tls_key": tmp_path / "listener.key",
+    }
+    own = {"hl7_tls_certificate": tmp_path / "ris.pem", "hl7_tls_key": tmp_path / "ris.key"}
+    assert secure.hl7_context(load(**listener)) is None
+    with pytest.raises(CertificateUnusable, match=r"listener\.pem"):
+        secure.hl7_context(load(hl7_tls=True, **listener))
+    with pytest.raises(CertificateUnusable, match=r"ris\.pem"):
+        secure.hl7_context(load(hl7_tls=True, **listener, **own))
+    with pytest.raises(CertificateUnusable, match="are needed"):
+        secure.hl7_context(load(hl7_tls=True))
+    assert not checks_security.certificates(load(hl7_tls=True)).is_well
