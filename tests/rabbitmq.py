@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import amqp
+import psutil
 
 from scripts.installation import first_free_port
 
@@ -72,13 +73,16 @@ class RabbitMQ:
             try:
                 self._node.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                self._node.kill()
+                self.kill()
         self._let_go()
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """End it at once, as a power cut would; the node is a child of the script we started."""
         if self._node is not None:
-            self._node.kill()
+            script = psutil.Process(self._node.pid)
+            for process in (script, *script.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
         self._let_go()
 
     def _let_go(self) -> None:
