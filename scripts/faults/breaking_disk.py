@@ -5,7 +5,6 @@ import hashlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -187,5 +186,4 @@ def _as_found(disk: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
-        time.sleep(0.05)  # the loop device lets go of the file
         copy.unlink()

@@ -63,9 +63,15 @@ class CuttingSender(Breaker):
         self.hospital.to_listener.set(Way.CUTS, 1_000 + int(self.episode.delay_s * 25_000))
 
     def heal(self) -> None:
-        """Open the line."""
+        """Open the line, once somebody was cut off."""
+        with contextlib.suppress(TimeoutError):
+            wait_for(self._was_met, MET_S, "a sender to be cut off")
         self.hospital.to_listener.set(Way.OPEN)
-        self.hit = any(None in one.answers or not one.answers for s in self.studies for one in s)
+        self.hit = self._was_met()
+
+    def _was_met(self) -> bool:
+        films = [one for study in self.studies for one in study]
+        return any(one.turned_away or None in one.answers for one in films)
 
 
 class Ringing(Breaker):
