@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, select, tuple_, update
 
 from service import audit, consignments, lanes, lifecycle, order, stopping, stretches, tracing
-from service.db.tables import UNSENT, JobRow, ResultRow, StudyRow
+from service.db import locks
+from service.db.tables import UNSENT, JobRow, ResultRow
 from service.errors import IllegalTransition, UnknownStudy
 from service.values import EventType, Fence, Job, JobFacts, JobState
 
@@ -52,7 +53,7 @@ def open_for(
     UnknownStudy
         If there is no such study.
     """
-    study = session.get(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    study = locks.study(session, study_instance_uid)
     if study is None:
         raise UnknownStudy("no such study")
     supersede(session, study_instance_uid, now, JobFacts(reason_code="NEWER_REVISION"))

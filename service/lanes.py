@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, select, update
 
 from service import audit
+from service.db import locks
 from service.db.outbox_tables import ConsignmentRow
 from service.db.tables import UNSENT, JobRow, StudyRow
 from service.errors import UnknownStudy
@@ -73,7 +74,7 @@ def hurry(
     UnknownStudy
         If there is no such study.
     """
-    study = session.get(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    study = locks.study(session, study_instance_uid)
     if study is None:
         raise UnknownStudy("no such study")
     if placement.lane >= of(study):

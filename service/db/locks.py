@@ -1,6 +1,6 @@
-"""Advisory locks: work that exactly one process does at a time, whoever it is.
+"""Locks: work that exactly one process does at a time, whoever it is, and the row of a study.
 
-They belong to a connection of their own, so a process that dies lets go at once.
+Advisory ones belong to a connection of their own, so a process that dies lets go at once.
 """
 
 import contextlib
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from service.db.tables import StudyRow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
     from service.db.engine import Database
 
@@ -38,3 +41,14 @@ def held(database: "Database", lock: int) -> "Iterator[Connection | None]":
                 connection.rollback()
                 connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": lock})
                 connection.commit()
+
+
+def study(session: "Session", study_instance_uid: str) -> StudyRow | None:
+    """Return a study's row, locked as one whose key stays (FOR NO KEY UPDATE); None: none there.
+
+    Whoever changes a job twice in one transaction has Postgres look whether its study is there
+    still. A lock on the key too would make that wait, for one who may wait for that very job.
+    """
+    return session.get(
+        StudyRow, study_instance_uid, with_for_update={"key_share": True}, populate_existing=True
+    )

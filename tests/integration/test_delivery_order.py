@@ -1,6 +1,7 @@
 """Deliveries go by lane, nobody starves, and what rests costs the others nothing."""
 
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from service.db.outbox_tables import ConsignmentRow, LineRow
 from service.db.tables import JobRow, StudyRow
 from service.destinations import Switch
 from service.lane_rules import CAPS, Placement
+from service.processes import wait_until
 from service.values import JobState, Lane
 
 pytestmark = pytest.mark.integration
@@ -235,3 +237,33 @@ def test_both_kinds_of_turn_are_answered_by_an_index_in_its_order(database: Data
             plan = "\n".join(session.scalars(text(f"EXPLAIN {words}")))
         assert f"Index Scan using {index}" in plan
         assert "Sort" not in plan
+
+
+def test_hurrying_a_study_waits_for_its_deliverer_and_not_he_for_it(
+    database: Database, tmp_path: Path
+) -> None:
+    """A job that is changed twice has its study looked for: that must not be locked away."""
+    encoded(database, tmp_path, [(Lane.ROUTINE, 1.0)])
+    raised: list[bool] = []
+
+    def hurry() -> None:
+        with database.begin() as session:
+            raised.append(lanes.hurry(session, "1.2.0", STAT, "jdoe", START))
+
+    other = threading.Thread(target=hurry)
+    with database.begin() as session:
+        job = session.scalars(select(JobRow).with_for_update()).one()
+        job.delivery_attempts += 1
+        session.flush()
+        other.start()
+        waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with database.engine.connect() as looking:
+            looking.execution_options(isolation_level="AUTOCOMMIT")
+            assert wait_until(lambda: looking.execute(waits).scalar_one() > 0, 30.0)
+        job.next_attempt_at = START
+        session.flush()
+    other.join(30.0)
+    assert raised == [True]
+    with database.begin() as session:
+        row = session.scalars(select(JobRow)).one()
+        assert (row.lane, row.delivery_attempts) == (Lane.STAT, 1)
