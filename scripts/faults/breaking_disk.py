@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from scripts.durability import order, runs, strace
+from scripts.faults import disk
 from scripts.faults.breaker import MET_S, Breaker
 from scripts.faults.hospital import wait_for
 from scripts.faults.sender import Sent, data_set
@@ -139,12 +140,12 @@ class CuttingPower(Breaker):
         self._look("late")
 
     def _look(self, when: str) -> None:
-        disk = self.hospital.spool_disk
-        if disk is None:
+        below = self.hospital.spool_disk
+        if below is None:
             self.notes = ["skipped: the spool has no disk of its own here"]
             return
         answered = [one for study in self.studies for one in study if one.is_accepted]
-        with self._standing_still(), _as_found(disk) as found:
+        with self._standing_still(), disk.as_found(below) as found:
             lost = list(self._lost(answered, found))
         self.hit = self.hit or bool(answered)
         self.notes.append(f"{when}: {len(answered)} films answered")
@@ -173,17 +174,3 @@ class CuttingPower(Breaker):
                 yield f"{film.path.name} was answered 0x0000 and is not on the disk"
             elif hashlib.sha256(data_set(path.read_bytes())).hexdigest() != film.sha256:
                 yield f"{film.path.name} was answered 0x0000 and is on the disk in part"
-
-
-@contextlib.contextmanager
-def _as_found(disk: Path) -> Iterator[Path]:
-    """Copy a disk, and mount the copy as a machine does that comes up after a power cut."""
-    copy, place = disk.with_suffix(".copy"), disk.with_suffix(".found")
-    place.mkdir(exist_ok=True)
-    subprocess.run(["cp", "--sparse=always", str(disk), str(copy)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(copy), str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-        copy.unlink()

@@ -67,3 +67,20 @@ def unmount(place: Path) -> None:
     """Take the file system away, whoever still looks into it."""
     if place.is_mount():
         subprocess.run(["umount", "--lazy", str(place)], check=False)
+
+
+@contextlib.contextmanager
+def as_found(disk: Path) -> Iterator[Path]:
+    """Copy a disk, and mount the copy as a machine does that comes up after a power cut.
+
+    Nobody may write to it meanwhile: a disk that loses power is of one moment.
+    """
+    copy, place = disk.with_suffix(".copy"), disk.with_suffix(".found")
+    place.mkdir(exist_ok=True)
+    subprocess.run(["cp", "--sparse=always", str(disk), str(copy)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(copy), str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+        copy.unlink()
