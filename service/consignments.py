@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 SYSTEM: Final = "carina"
@@ -220,18 +221,7 @@ def reopen(session: "Session", job: JobRow, now: "datetime") -> None:
 
 def _open(session: "Session", destinations: "Sequence[str]", now: "datetime") -> None:
     """Consign jobs that are new here to every destination; those of an older version go on."""
-    jobs = session.scalars(
-        select(JobRow)
-        .where(
-            JobRow.state.in_(DELIVERABLE),
-            JobRow.consigned.is_(False),
-            JobRow.next_attempt_at <= now,
-            JobRow.owner.is_(None),
-        )
-        .order_by(JobRow.lane, JobRow.next_attempt_at)
-        .limit(OPENED_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    ).all()
+    jobs = session.scalars(unopened(now)).all()
     for job in jobs:
         job.consigned = True
         for name in destinations:
@@ -249,6 +239,22 @@ def _open(session: "Session", destinations: "Sequence[str]", now: "datetime") ->
             )
             session.add(row)
     session.flush()
+
+
+def unopened(now: "datetime") -> "Select[JobRow]":
+    """Return the query for jobs that are not consigned yet; ``ix_jobs_unconsigned`` answers it."""
+    return (
+        select(JobRow)
+        .where(
+            JobRow.state.in_(DELIVERABLE),
+            ~JobRow.consigned,  # in the words of the index, which does not know IS FALSE
+            JobRow.next_attempt_at <= now,
+            JobRow.owner.is_(None),
+        )
+        .order_by(JobRow.lane, JobRow.next_attempt_at)
+        .limit(OPENED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _of(session: "Session", job_id: "UUID") -> "Sequence[ConsignmentRow]":

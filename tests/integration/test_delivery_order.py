@@ -225,8 +225,11 @@ def test_what_rests_and_what_has_ended_costs_a_claim_nothing(
     assert claim(database, tmp_path) is not None
 
 
-def test_both_kinds_of_turn_are_answered_by_an_index_in_its_order(database: Database) -> None:
+def test_each_question_of_a_claim_is_answered_by_an_index_in_its_order(
+    database: Database,
+) -> None:
     for query, index in (
+        (consignments.unopened(START), "ix_jobs_unconsigned"),
         (delivery_order.by_lane(ONLY, Lane.STAT, START), "ix_consignments_lane"),
         (delivery_order.overdue(ONLY, START), "ix_consignments_overdue"),
     ):
