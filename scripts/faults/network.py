@@ -10,6 +10,7 @@ from tests import namespaces
 from tests.namespaces import Cable
 
 NAMES = Path("/run/netns")
+DEVICES = Path("/sys/class/net")
 PREFIX = "carina-"
 
 
@@ -20,9 +21,18 @@ def laid() -> Iterator[Cable | None]:
         yield None
         return
     _clear()
-    number = 1 + os.getpid() % (namespaces.CABLES - 1)  # 0 is for tests
-    with namespaces.cable(number) as cable:
+    with namespaces.cable(_free_number()) as cable:
         yield cable
+
+
+def _free_number() -> int:
+    """Return a number that no cable of this machine has; campaigns that start at once differ."""
+    numbers = range(1, namespaces.CABLES)  # 0 is for tests
+    first = os.getpid() % len(numbers)
+    for number in (*numbers[first:], *numbers[:first]):
+        if not (DEVICES / namespaces.Cable("", number).near).exists():
+            return number
+    raise RuntimeError("there are too many cables on this machine: look at `ip link`")
 
 
 def _clear() -> None:
