@@ -21,16 +21,16 @@ def laid() -> Iterator[Cable | None]:
         yield None
         return
     _clear()
-    with namespaces.cable(_free_number()) as cable:
+    with namespaces.cable(free_number()) as cable:
         yield cable
 
 
-def _free_number() -> int:
+def free_number(devices: Path = DEVICES) -> int:
     """Return a number that no cable of this machine has; campaigns that start at once differ."""
-    numbers = range(1, namespaces.CABLES)  # 0 is for tests
+    numbers = range(1, int(namespaces.CABLES))  # 0 is for tests
     first = os.getpid() % len(numbers)
     for number in (*numbers[first:], *numbers[:first]):
-        if not (DEVICES / namespaces.Cable("", number).near).exists():
+        if not (devices / namespaces.Cable("", number).near).exists():
             return number
     raise RuntimeError("there are too many cables on this machine: look at `ip link`")
 

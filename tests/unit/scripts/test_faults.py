@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+import namespaces
 import pytest
 
 from dicom.failpoints import Failpoint
-from scripts.faults import ledger
+from scripts.faults import ledger, network
 from scripts.faults.breaking import BREAKERS
 from scripts.faults.catalogue import DELIVERED, KINDS, Card, as_markdown, deck
 from scripts.faults.episode import end_states
@@ -164,6 +165,19 @@ def test_a_line_tells_how_much_passed_towards_the_server() -> None:
         switch.passed = passed.append
         assert ask(switch) == b"hello"
         assert sum(passed) == len(b"hello")
+
+
+def test_a_campaign_takes_a_cable_that_no_other_has(tmp_path: Path) -> None:
+    taken: set[int] = set()
+    for _ in range(5):
+        number = network.free_number(tmp_path)
+        assert number not in taken
+        (tmp_path / f"carina-near{number}").mkdir()
+        taken.add(number)
+    for number in range(1, namespaces.CABLES):
+        (tmp_path / f"carina-near{number}").mkdir(exist_ok=True)
+    with pytest.raises(RuntimeError, match="too many cables"):
+        network.free_number(tmp_path)
 
 
 def test_a_line_that_closes_says_nothing() -> None:
