@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from scripts.faults.switch import Switch
@@ -29,7 +30,7 @@ def free_number(devices: Path = DEVICES) -> int:
     """Return a number that no cable of this machine has; campaigns that start at once differ."""
     numbers = range(1, int(namespaces.CABLES))  # 0 is for tests
     first = os.getpid() % len(numbers)
-    for number in (*numbers[first:], *numbers[:first]):
+    for number in chain(numbers[first:], numbers[:first]):
         if not (devices / namespaces.Cable("", number).near).exists():
             return number
     raise RuntimeError("there are too many cables on this machine: look at `ip link`")
