@@ -49,7 +49,7 @@ def _is_news(session: "Session", one: "Late", now: "datetime") -> bool:
     study = session.scalars(
         select(StudyRow)
         .where(StudyRow.study_instance_uid == one.study_instance_uid, StudyRow.late_since.is_(None))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).one_or_none()
     if study is None:
         return False
@@ -99,7 +99,7 @@ def _end(session: "Session", now: "datetime") -> None:
         )
         .order_by(StudyRow.late_since)
         .limit(AT_ONCE)
-        .with_for_update(of=StudyRow, skip_locked=True)
+        .with_for_update(of=StudyRow, skip_locked=True, key_share=True)
     ).all()
     for study, job in rows:
         _tell_the_end(session, study, job, now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from service import audit, jobs
-from service.db import intake_queries, withdrawal_queries
+from service.db import intake_queries, locks, withdrawal_queries
 from service.db.tables import InstanceRow, JobRow, StudyRow
 from service.errors import StudyHeld, UnknownStudy
 from service.patients import PatientKeys, are_one
@@ -191,7 +191,7 @@ def close_quiet(session: "Session", now: "datetime") -> tuple[Job, ...]:
         .where(StudyRow.state == StudyState.COLLECTING, StudyRow.quiet_until <= now)
         .order_by(StudyRow.quiet_until)
         .limit(CLOSE_AT_ONCE)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all()
     opened = []
     for study in rows:
@@ -218,7 +218,7 @@ def let_go(
 
 def lock(session: "Session", study_instance_uid: str) -> StudyRow:
     """Return a study's row, locked; raises :class:`UnknownStudy`."""
-    row = session.get(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    row = locks.study(session, study_instance_uid)
     if row is None:
         raise UnknownStudy("no such study")
     return row
