@@ -1,24 +1,19 @@
 import threading
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
-import brokers
 import pytest
 from film_builders import a_film
-from kombu import Connection
 from postgres import running
-from pydantic import SecretStr
 from rows import LEASE, NOW, QUIET, SECOND, STUDY, a_queued_job, accept, an_instance, claimed
 from sqlalchemy import delete, select, text
 
 from dicom import spool
 from dicom.film import encode
 from service import jobs, reconcile, sweep
-from service.celery_settings import ANALYSE, DELIVER, GPU, PACS
 from service.db import locks
 from service.db.engine import Database
 from service.db.tables import AuditEventRow, InstanceRow, JobRow
@@ -262,26 +257,3 @@ def test_the_loop_closes_a_study_without_waiting_for_the_tick(
     assert lateness < timedelta(seconds=2)
     with database.begin() as session:
         session.execute(delete(JobRow))
-
-
-def test_without_a_broker_ringing_is_told_at_once_and_harmless(site: Settings) -> None:
-    bell = Bell(site.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")}))
-    bell.ring_analyse([UUID(int=1)])  # the first one loads the transport
-    before = time.monotonic()
-    assert bell.ring_analyse([UUID(int=1)]) is False
-    assert time.monotonic() - before < 3
-    assert bell.ring_deliver([]) is True
-    bell.close()
-
-
-def test_a_message_carries_the_id_of_a_job_and_nothing_else(site: Settings, tmp_path: Path) -> None:
-    with brokers.running(tmp_path / "valkey") as url:
-        bell = Bell(site.model_copy(update={"broker_url": SecretStr(url)}))
-        assert bell.ring_analyse([UUID(int=7)])
-        assert bell.ring_deliver([UUID(int=8)])
-        with Connection(url) as connection:
-            for queue, task, number in ((GPU, ANALYSE, 7), (PACS, DELIVER, 8)):
-                message = connection.SimpleQueue(queue).get(timeout=10)
-                assert message.payload[:2] == [[str(UUID(int=number))], {}]
-                assert message.headers["task"] == task
-        bell.close()
