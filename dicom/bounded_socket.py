@@ -141,6 +141,7 @@ class BoundedSocket(wakeful.WakefulSocket):
     def _shutdown_socket(self) -> None:
         """Close the socket even when the peer has gone first, where the stock one leaks it."""
         super()._shutdown_socket()
+        self._buffer, self._ahead = None, memoryview(b"")  # the rest of it is collected later
         self._wake_up()
         if self.socket is not None:
             self.socket.close()
