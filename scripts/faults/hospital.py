@@ -229,19 +229,14 @@ def running(
         archive = around.enter_context(orthanc.running(folder / "orthanc", options))
         spool = around.enter_context(disk.mounted(folder))
         cable = around.enter_context(network.laid())
-        rabbit = (
-            around.enter_context(rabbits.running(folder / "rabbit")) if broker == RABBITMQ else None
-        )
+        rabbit = None
+        if broker == RABBITMQ:
+            rabbit = around.enter_context(rabbits.running(folder / "rabbit"))
         to_archive = network.line_to(("127.0.0.1", archive.dicom_port), cable)
-        variables = {
-            **SETTINGS,
-            **network.settings(orthanc.AE_TITLE, to_archive, cable),
-            **({"CARINA_BROKER_URL": rabbit.url} if rabbit is not None else {}),
-            "CARINA_LISTENER_PORT": str(port),
-            failpoints.VARIABLE: str(points),
-            sabotage.CHANGES: ",".join((*USUAL_CHANGES, *changes)),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ENTRY))),
-        }
+        variables = _variables(points, changes) | {"CARINA_LISTENER_PORT": str(port)}
+        variables |= network.settings(orthanc.AE_TITLE, to_archive, cable)
+        if rabbit is not None:
+            variables["CARINA_BROKER_URL"] = rabbit.url
         kept = {name: one for name, one in os.environ.items() if not name.startswith("CARINA_")}
         hospital = Hospital(
             home=folder,
@@ -256,10 +251,18 @@ def running(
             cable=cable,
             rabbit=rabbit,
         )
-        try:
-            hospital.carina.up()
-            hospital.heal()
-            hospital.wait_until_healthy()
-            yield hospital
-        finally:
-            hospital.stop()
+        around.callback(hospital.stop)
+        hospital.carina.up()
+        hospital.heal()
+        hospital.wait_until_healthy()
+        yield hospital
+
+
+def _variables(points: Path, changes: tuple[str, ...]) -> dict[str, str]:
+    """Return what every process of the system is told, whatever is around it."""
+    return {
+        **SETTINGS,
+        failpoints.VARIABLE: str(points),
+        sabotage.CHANGES: ",".join((*USUAL_CHANGES, *changes)),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ENTRY))),
+    }
