@@ -47,10 +47,10 @@ class BreakingSpool(Breaker):
             self.hit = self._was_met()
         if self.variant == "short":
             self._limit((psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+        elif self.hospital.spool_is_mounted and self.variant == "full":
+            (self.hospital.spool / BALLAST).unlink(missing_ok=True)
         elif self.hospital.spool_is_mounted:
-            (self.hospital.spool / BALLAST).unlink(missing_ok=True) if (
-                self.variant == "full"
-            ) else self._remount("rw")
+            self._remount("rw")
 
     def _was_met(self) -> bool:
         films = [one for study in self.studies for one in study]
