@@ -5,7 +5,8 @@ Measured on pynetdicom 3.0.4, and the reason for each part of this file:
 * an accepted socket is blocking: half a PDU and then silence holds a thread for ever;
 * a PDU length of 4 GB before any association is read into memory as it comes;
 * a command set, or the data set of anything but a C-STORE, is collected without limit;
-* a message on a context that was never accepted kills a thread with a traceback;
+* a message on a context that was never accepted kills a thread with a traceback, and so does a
+  request with a context without syntaxes;
 * temporary files of a transfer that is cut stay for ever;
 * a TLS handshake inside ``accept`` lets one silent peer hang everybody.
 
@@ -23,7 +24,8 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from pynetdicom import dimse_messages
+from pynetdicom import dimse_messages, evt
+from pynetdicom.acse import ACSE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationServer, RequestHandler
 
@@ -48,6 +50,7 @@ _COMMAND_MAX_BYTES = 1 << 16
 _IN_MEMORY_MAX_BYTES = 1 << 20
 _QUEUED_MESSAGES_MAX = 8
 _BACKLOG = 128
+_REJECTED = (0x01, 0x02, 0x01)  # for ever, by the ACSE provider, no reason given (PS3.8 9.3.4)
 _INVALID_PDU = "Evt19"  # unrecognised or invalid PDU (PS3.8 table 9-10): leads to A-ABORT
 
 
@@ -114,6 +117,20 @@ class BoundedDimse(wakeful.WakefulDimse):
         )
 
 
+class BoundedAcse(ACSE):
+    """Rejects a request that it cannot negotiate, such as a context without any syntax."""
+
+    def negotiate_association(self) -> None:
+        """Answer the request; the stock method ends its thread on what makes no sense."""
+        try:
+            super().negotiate_association()
+        except Exception as error:  # noqa: BLE001 - bytes of strangers: the border of C-STORE
+            log.warning("association_not_understood", error=type(error).__name__)
+            self.send_reject(*_REJECTED)
+            evt.trigger(self.assoc, evt.EVT_REJECTED, {})
+            self.assoc.kill()
+
+
 class _Handler(RequestHandler):
     """Sets up an association with our socket and our message provider."""
 
@@ -125,7 +142,7 @@ class _Handler(RequestHandler):
         stock = cast("AssociationSocket", assoc.dul.socket)
         connection = BoundedSocket(stock, plan.socket_timeout_s, partial(plan.refused, address))
         dimse = BoundedDimse(assoc)
-        assoc.dul.socket, assoc.dimse = connection, dimse
+        assoc.dul.socket, assoc.dimse, assoc.acse = connection, dimse, BoundedAcse(assoc)
         assoc.dul.state_machine = machine.BoundedMachine(assoc.dul)
         wakeful.connect(assoc, dimse, connection)
         if plan.fast_path:

@@ -1,5 +1,6 @@
 """Bounds below the level of DIMSE: bytes that are no DICOM, silence, floods, cut transfers."""
 
+import struct
 import threading
 from pathlib import Path
 
@@ -54,6 +55,29 @@ def test_bytes_that_are_no_dicom_end_the_connection(tmp_path: Path, data: bytes)
     with listening(tmp_path, Office(), acse_timeout_s=0.5) as listener:
         with bare_connection(listener.port) as connection:
             connection.sendall(data)
+            assert is_closed_by_peer(connection, 5)
+        assert still_answers(listener)
+
+
+def item(kind: int, body: bytes) -> bytes:
+    """Return an item of an association request (PS3.8 9.3.2)."""
+    return struct.pack(">BBH", kind, 0, len(body)) + body
+
+
+@pytest.mark.parametrize(
+    "syntaxes",
+    [item(0x30, CR_IMAGE.encode()), item(0x40, EXPLICIT.encode()), b""],
+    ids=["no transfer syntax", "no abstract syntax", "neither"],
+)
+def test_a_context_without_its_syntaxes_is_no_request(tmp_path: Path, syntaxes: bytes) -> None:
+    names = b"CARINA".ljust(16) + b"SENDER".ljust(16) + bytes(32)
+    body = b"\0\1\0\0" + names + item(0x10, b"1.2.840.10008.3.1.1.1")
+    body += item(0x20, b"\1\0\0\0" + syntaxes)
+    body += item(0x50, item(0x51, (16384).to_bytes(4)) + item(0x52, b"1.2.3"))
+    with listening(tmp_path, Office(), acse_timeout_s=0.5) as listener:
+        with bare_connection(listener.port) as connection:
+            connection.sendall(pdu(0x01, body))
+            assert connection.recv(1) in {b"\x03", b"\x07"}  # A-ASSOCIATE-RJ, A-ABORT
             assert is_closed_by_peer(connection, 5)
         assert still_answers(listener)
 
