@@ -46,6 +46,15 @@ class Breaker:
         """The studies of the episode."""
         return tuple(study[0].study_instance_uid for study in self.studies)
 
+    @property
+    def films(self) -> list[Sent]:
+        """The films of all studies."""
+        return [one for study in self.studies for one in study]
+
+    def is_cut_off(self) -> bool:
+        """Return whether a sender lost its association, or got none."""
+        return any(one.turned_away or None in one.answers for one in self.films)
+
     def road(self) -> Road:
         """Return the way that the films take."""
         return Road(self.hospital.to_listener.port)

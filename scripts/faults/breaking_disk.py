@@ -53,8 +53,7 @@ class BreakingSpool(Breaker):
             self._remount("rw")
 
     def _was_met(self) -> bool:
-        films = [one for study in self.studies for one in study]
-        return any(one.turned_away or set(one.answers) - {0x0000} for one in films)
+        return any(one.turned_away or set(one.answers) - {0x0000} for one in self.films)
 
     def _limit(self, limits: tuple[int, int]) -> None:
         pid = self.hospital.pid("listen")
@@ -94,7 +93,7 @@ class TracingListener(Breaker):
         self.close()
         with self._trace.open(encoding="ascii", errors="replace") as lines:
             checked = order.examine(lines)
-        told = sum(one.answers.count(0x0000) for study in self.studies for one in study)
+        told = sum(one.answers.count(0x0000) for one in self.films)
         self.hit = checked.answers > 0
         self.notes.append(f"{checked.answers} answers and {checked.files} files in order")
         if told > checked.answers:
@@ -134,9 +133,8 @@ class CuttingPower(Breaker):
     def heal(self) -> None:
         """Look again, and once more when everything is accepted."""
         self._look("midway")
-        films = [one for study in self.studies for one in study]
         with contextlib.suppress(TimeoutError):
-            wait_for(lambda: all(one.is_accepted for one in films), MET_S, "every film")
+            wait_for(lambda: all(one.is_accepted for one in self.films), MET_S, "every film")
         self._look("late")
 
     def _look(self, when: str) -> None:
@@ -144,7 +142,7 @@ class CuttingPower(Breaker):
         if below is None:
             self.notes = ["skipped: the spool has no disk of its own here"]
             return
-        answered = [one for study in self.studies for one in study if one.is_accepted]
+        answered = [one for one in self.films if one.is_accepted]
         with self._standing_still(), disk.as_found(below) as found:
             lost = list(self._lost(answered, found))
         self.hit = self.hit or bool(answered)

@@ -44,12 +44,12 @@ class CuttingCable(Breaker):
             return
         is_far = self.variant == "modality"
         with contextlib.suppress(TimeoutError):
-            wait_for(self._sender_gave_up if is_far else lambda: self._was_cut, MET_S, "the cut")
+            wait_for(self.is_cut_off if is_far else lambda: self._was_cut, MET_S, "the cut")
         if not is_far:
             time.sleep(LONGER * self.episode.hold_s)
-        self.hit = self._was_cut and (self._sender_gave_up() or not is_far)
+        self.hit = self._was_cut and (self.is_cut_off() or not is_far)
         if not self.hit:
-            answers = [(one.answers, one.turned_away) for study in self.studies for one in study]
+            answers = [(one.answers, one.turned_away) for one in self.films]
             self.notes.append(f"cut: {self._was_cut}; {answers}")
         self.close()
 
@@ -66,7 +66,3 @@ class CuttingCable(Breaker):
         if self._left < 0 and not self._was_cut and self.hospital.cable is not None:
             self._was_cut = True
             self.hospital.cable.cut()
-
-    def _sender_gave_up(self) -> bool:
-        films = [one for study in self.studies for one in study]
-        return any(one.turned_away or None in one.answers for one in films)

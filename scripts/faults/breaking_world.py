@@ -65,13 +65,9 @@ class CuttingSender(Breaker):
     def heal(self) -> None:
         """Open the line, once somebody was cut off."""
         with contextlib.suppress(TimeoutError):
-            wait_for(self._was_met, MET_S, "a sender to be cut off")
+            wait_for(self.is_cut_off, MET_S, "a sender to be cut off")
         self.hospital.to_listener.set(Way.OPEN)
-        self.hit = self._was_met()
-
-    def _was_met(self) -> bool:
-        films = [one for study in self.studies for one in study]
-        return any(one.turned_away or None in one.answers for one in films)
+        self.hit = self.is_cut_off()
 
 
 class Ringing(Breaker):
@@ -144,7 +140,7 @@ class PlantingFilm(Breaker):
         if self.variant != "rotten":
             return
         try:
-            wait_for(lambda: all(one.is_accepted for s in self.studies for one in s), MET_S, "it")
+            wait_for(lambda: all(one.is_accepted for one in self.films), MET_S, "it")
             path = self.hospital.spool / self.eyes.spool_path(self._film.sop_instance_uid)
             with path.open("r+b") as file:
                 file.seek(path.stat().st_size // 2)
