@@ -4,6 +4,7 @@
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
-from models.simulate import strangers
+from models.simulate import slices, source, strangers
+from models.simulate.source import SourceCt
 from models.training import cache, real
 from models.training.samples import (
     SCOPE_IN,
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 500
-SHARES = {"frontal": 0.72, "sideways": 0.07, "part": 0.06, "stranger": 0.11, "turned": 0.04}
+SHARES = {"frontal": 0.71, "sideways": 0.07, "part": 0.06, "stranger": 0.09, "slice": 0.03,
+          "turned": 0.04}  # fmt: skip
 NO_ANATOMY = ("noise", "gradient", "text", "scene", "plate")
 FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
           "presence_known", "masks", "masks_known", "findings", "findings_known", "signs",
@@ -63,8 +66,18 @@ def turned(rng: np.random.Generator, picture: "NDArray[np.float32]") -> Sample:
     return Sample(film=turned_film.astype(np.float32), scope=SCOPE_NOT_FRONTAL)
 
 
-def compose(rng: np.random.Generator, frontal: Simulator, aside: Simulator) -> Sample:
+@dataclass(frozen=True, slots=True, eq=False)
+class Makers:
+    """What films of a bank are made of: frontal and other projections, and the CT itself."""
+
+    frontal: Simulator
+    aside: Simulator
+    ct: SourceCt
+
+
+def compose(rng: np.random.Generator, makers: Makers) -> Sample:
     """One sample of a kind drawn by ``SHARES``."""
+    frontal, aside = makers.frontal, makers.aside
     kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
     index = int(rng.integers(len(frontal.bases)))
     if kind == "frontal":
@@ -75,6 +88,9 @@ def compose(rng: np.random.Generator, frontal: Simulator, aside: Simulator) -> S
         return frontal.part(rng, index)
     if kind == "stranger":
         return stranger(rng)
+    if kind == "slice":
+        picture = slices.cut(rng, makers.ct, INPUT_SIDE)
+        return Sample(film=equalise(picture), scope=SCOPE_NOT_A_CHEST)
     return turned(rng, frontal.frontal(rng, index).film)
 
 
@@ -88,7 +104,7 @@ def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
     return arrays
 
 
-def make(out: Path, simulators: tuple[Simulator, Simulator], chunks: int, seed: int) -> None:
+def make(out: Path, makers: Makers, chunks: int, seed: int) -> None:
     """Write the chunks that are not there yet."""
     out.mkdir(parents=True, exist_ok=True)
     for number in range(chunks):
@@ -96,7 +112,7 @@ def make(out: Path, simulators: tuple[Simulator, Simulator], chunks: int, seed: 
         if target.is_file():
             continue
         rng = np.random.default_rng((seed, number))
-        samples = [compose(rng, *simulators) for _ in range(CHUNK)]
+        samples = [compose(rng, makers) for _ in range(CHUNK)]
         partial = target.with_suffix(".tmp.npz")
         np.savez(partial, allow_pickle=False, **pack(samples))
         partial.rename(target)
@@ -115,9 +131,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     chosen = parser.parse_args()
     tones = real.tones(real.load(chosen.real, "train", chosen.bases / "small"))
-    frontal = Simulator(cache.load(chosen.bases, chosen.part), tones)
+    ct = source.read(source.fetch(chosen.bases / "source"))
+    bases = cache.load(chosen.bases, chosen.part)
+    frontal = Simulator(bases, tones, cache.Maker(ct).devices(chosen.part, bases))
     aside = Simulator(cache.load(chosen.bases, "sideways"), tones)
-    make(chosen.out, (frontal, aside), chosen.chunks, chosen.seed)
+    make(chosen.out, Makers(frontal, aside, ct), chosen.chunks, chosen.seed)
 
 
 if __name__ == "__main__":

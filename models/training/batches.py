@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.anatomy.heads import MASK_SIDE
+from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise, with_parity
 from models.simulate.film import clutter
 from models.training.bank import FIELDS, PACKED, turned
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
+from models.vocabulary import MaskName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 RIGHT_LUNG, LEFT_LUNG = 20, 11  # places in the regions' order
 NOISY_WEIGHT = 0.35  # how much a text-mined label counts beside an exact one
+CALM_WEIGHT = 0.1  # how much it counts that a film called normal shows no findings
+CALM_MASKS = [MASKS.index(name) for name in (*FINDING_MASKS.values(), MaskName.PNEUMOTHORAX)]
 
 
 class Bank:
@@ -101,6 +104,8 @@ class RealStream:
             sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
             sample.signs, told = film.signs()
             sample.signs_known = told * np.float32(NOISY_WEIGHT)
+        if film.labels == {"No Finding"}:
+            sample.masks_known[CALM_MASKS] = CALM_WEIGHT
         known = self.pseudo.get(film.name)
         corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()
         if known is not None:

@@ -6,7 +6,7 @@
 import argparse
 import json
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import torch
 from numpy.lib.format import open_memmap
 
 from models.simulate import atlas, phantom, pose, regions, scenes, source, truth
+from models.simulate.extra import ExtraDevices
 from models.simulate.phantom import Structure
 from models.simulate.pose import Projection
 from models.simulate.projector import Detector, Projector
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.simulate.atlas import Atlas
+    from models.simulate.pose import Pose
     from models.simulate.projector import Shadow
     from models.simulate.scenes import Scene
 
@@ -110,9 +112,8 @@ class Maker:
         self._raised = Projector(phantom.build(ct, arms=False))
         self._atlas: Atlas = atlas.build(ct, whole)
 
-    def fill(self, arrays: "Arrays", index: int, part: str) -> None:
-        """Project one pose, make its scenes and write its row; each row has its own seed."""
-        rng = np.random.default_rng((SEEDS[part], index))
+    def stand(self, rng: np.random.Generator, part: str) -> "tuple[Projector, Pose, scenes.Theme]":
+        """Draw who stands how; with the generator of a base, as that base's patient does."""
         if part == "sideways":
             kind = Projection.LATERAL if rng.random() < 0.75 else Projection.OBLIQUE  # noqa: PLR2004
         else:
@@ -122,12 +123,29 @@ class Maker:
             stance, theme = scenes.themed(rng, stance)
         lifted = kind is Projection.PA and rng.random() < ARMS_RAISED
         projector = self._raised if lifted or part == "sideways" else self._hanging
+        return projector, stance, theme
+
+    def devices(self, part: str, bases: Bases) -> ExtraDevices:
+        """Draw tubes and lines into the bases of a part; the height of the domes is theirs."""
+
+        def of_base(index: int) -> "tuple[Projector, Pose]":
+            projector, stance, _ = self.stand(np.random.default_rng((SEEDS[part], index)), part)
+            right, left = (float(v) for v in bases.poses[index, 6:8])
+            return projector, replace(stance, domes_mm=(right, left))
+
+        return ExtraDevices(of_base, Detector(side=SIDE))
+
+    def fill(self, arrays: "Arrays", index: int, part: str) -> None:
+        """Project one pose, make its scenes and write its row; each row has its own seed."""
+        rng = np.random.default_rng((SEEDS[part], index))
+        projector, stance, theme = self.stand(rng, part)
         film = Detector(side=SIDE)
         rays = projector.rays(stance, film)
         shadow = rays.shadow()
         seen = regions.visible_fields(shadow, film.pixel_mm)
         _write_base(arrays, index, shadow, seen)
-        arrays["facts"][index] = (regions.cardiothoracic_ratio(seen), PROJECTIONS.index(kind))
+        view = PROJECTIONS.index(stance.projection)
+        arrays["facts"][index] = (regions.cardiothoracic_ratio(seen), view)
         arrays["poses"][index] = truth.describe(stance)
         if part == "sideways":
             arrays["boxes"][index] = np.nan

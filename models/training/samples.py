@@ -9,12 +9,16 @@ from models.anatomy.heads import MASK_SIDE, MASKS, PLACE_SIDE, SIGNS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise
 from models.simulate import clutter, film, scenes, truth
+from models.simulate.devices import DEVICES
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
 from models.training.windows import PIXEL_MM, Window, around_lungs, beside
 from models.vocabulary import MaskName, Observation, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from models.simulate.devices import Device
+    from models.simulate.extra import ExtraDevices
 
 NOTHING_SHARE = 0.25  # of films show an empty scene
 ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them the label is open
@@ -23,6 +27,7 @@ TURNED_FROM, SHALLOW_FROM, CUT_FROM = 7.0, 14.0, 0.03  # degrees; mm of raised d
 PLACE_SHARE = 0.15  # of a cell that a sign has to cover to be in that place
 SMALLEST_REACH = 7.0  # base pixels: a place is at least as large as the smallest sign
 LINE_SHARE = 0.4  # of a mask's cell that a line has to cover to be wholly there
+EXTRA_SHARE = 0.5  # of films whose scene has no tube or line get some
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
 SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
 VIEW_PA, VIEW_AP, VIEW_LATERAL, VIEW_UNKNOWN = 0, 1, 2, -1
@@ -83,14 +88,38 @@ class Sample:
                 setattr(self, name, np.zeros(shape, np.float32))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What a film shows besides the body: ``added`` (2, n, n) mm water, ``planes`` (n, n) bits."""
+
+    added: "NDArray[np.floating]"
+    planes: "NDArray[np.uint8]"
+    answers: truth.Answers
+
+    def joined(self, more: "list[Device]", boxes: "NDArray[np.float32]") -> "Shown":
+        """Return the same with more devices, on a base whose regions have ``boxes``."""
+        scene = scenes.Scene(list(more))
+        shape = (self.planes.shape[0], self.planes.shape[1])
+        plane = scene.plane(MaskName.DEVICE, shape).astype(np.uint8)
+        return Shown(
+            self.added.astype(np.float32) + np.stack(scene.added(shape)),
+            self.planes | (plane << np.uint8(PLANES.index(MaskName.DEVICE))),
+            truth.of_scene(scene, self.answers, boxes),
+        )
+
+
 class Simulator:
     """Makes films out of base projections; ``tones`` are of real training films, if any.
 
     ``tone`` is a detector tone for every film, without borrowing; None draws one of training.
+    ``devices`` puts new tubes and lines into films whose scene has none.
     """
 
-    def __init__(self, bases: Bases, tones: film.Tones | None = None) -> None:
+    def __init__(
+        self, bases: Bases, tones: film.Tones | None = None, devices: "ExtraDevices | None" = None
+    ) -> None:
         self.bases = bases
+        self.devices = devices
         self.tones = tones
         self.tone: film.Tone | None = None
 
@@ -110,8 +139,8 @@ class Simulator:
         window = around_lungs(rng, base_boxes)
         boxes, seen = window.boxes(base_boxes)
         fields = [(bits & bit) > 0 for bit in (RIGHT_LUNG, LEFT_LUNG, HEART)]
-        planes = self.bases.planes[index, scene]
-        drawn = [(planes >> bit) & 1 for bit in range(len(PLANES))]
+        shown = self._shown(rng, index, scene)
+        drawn = [(shown.planes >> bit) & 1 for bit in range(len(PLANES))]
         sample = Sample(
             film=np.zeros(0, np.float32), scope=SCOPE_IN,
             view=VIEW_AP if self.bases.facts[index, 1] == 1 else VIEW_PA,
@@ -122,12 +151,12 @@ class Simulator:
         )  # fmt: skip
         lines = MASKS.index(MaskName.DEVICE)  # thinner than a cell of the mask's grid
         sample.masks[lines] = np.minimum(sample.masks[lines] / LINE_SHARE, 1.0)
-        self._answer(sample, (index, scene), window)
-        self._locate(sample, (index, scene), window)
+        self._answer(sample, index, shown, window)
+        _locate(sample, shown, window)
         self._judge(sample, index, window.outside(np.asarray(fields[0] | fields[1])))
         if float(seen.mean()) < 0.55:  # noqa: PLR2004 - too much of the chest is off the plate
             sample.scope = SCOPE_INCOMPLETE
-        maps = self.bases.maps[index, :2].astype(np.float32) + self.bases.added[index, scene]
+        maps = self.bases.maps[index, :2].astype(np.float32) + shown.added
         return self._look(rng, sample, maps, (bits & BODY) > 0, window)
 
     def sideways(self, rng: np.random.Generator, index: int) -> Sample:
@@ -151,20 +180,32 @@ class Simulator:
         maps = self.bases.maps[index, :2].astype(np.float32)
         return self._look(rng, sample, maps, (self.bases.fields[index] & BODY) > 0, window)
 
-    def _answer(self, sample: Sample, at: tuple[int, int], window: Window) -> None:
+    def _shown(self, rng: np.random.Generator, index: int, scene: int) -> Shown:
+        """Return a scene of a base, often with new tubes and lines where it has none."""
+        at = index, scene
+        answers = truth.Answers(*(getattr(self.bases, n)[at] for n in truth.Answers.__slots__))
+        shown = Shown(self.bases.added[at], self.bases.planes[at], answers)
+        lines = [SIGNS.index(sign) for sign in DEVICES]
+        if self.devices is None or (answers.signs[lines] != truth.ABSENT).any():
+            return shown
+        if rng.random() >= EXTRA_SHARE:
+            return shown
+        return shown.joined(self.devices.draw(rng, index), self.bases.boxes[index])
+
+    def _answer(self, sample: Sample, index: int, shown: Shown, window: Window) -> None:
         """Write signs, the regions they touch, and the broad findings that follow from them."""
-        state = self.bases.signs[at].astype(np.int8)
-        ratio = float(self.bases.facts[at[0], 0])
+        state = shown.answers.signs.astype(np.int8)
+        ratio = float(self.bases.facts[index, 0])
         heart = SIGNS.index(Sign.ENLARGED_CARDIAC_SILHOUETTE)
-        if float(self.bases.sizes[at].max()) < WHITE_MM:
+        if float(shown.answers.sizes.max()) < WHITE_MM:
             state[heart] = truth.PRESENT if ratio >= ENLARGED_FROM else truth.OPEN
             state[heart] = truth.ABSENT if ratio <= NORMAL_UP_TO else state[heart]
-        reach = self.bases.reach[at]
+        reach = shown.answers.reach
         off = ~np.isnan(reach[:, 0]) & (window.shares(reach) < 0.35)  # noqa: PLR2004 - off the plate
         state[off] = truth.OPEN
         sample.signs = (state == truth.PRESENT).astype(np.float32)
         sample.signs_known = (state != truth.OPEN).astype(np.float32)
-        touches = self.bases.touches[at].T.copy()
+        touches = shown.answers.touches.T.copy()
         touches[truth.REGIONS.index(truth.OWN[Sign.ENLARGED_CARDIAC_SILHOUETTE][0]), heart] = 1
         sample.attributes = (touches * sample.signs * sample.present[:, None]).astype(np.float32)
         sample.attributes_known = 1.0
@@ -178,22 +219,6 @@ class Simulator:
         ordered = np.asarray([states[o] for o in Observation])
         sample.findings = (ordered == truth.PRESENT).astype(np.float32)
         sample.findings_known = (ordered != truth.OPEN).astype(np.float32)
-
-    def _locate(self, sample: Sample, at: tuple[int, int], window: Window) -> None:
-        """Draw where each sign is: its mask within its outline, or the outline alone."""
-        reach = self.bases.reach[at]
-        located = ~np.isnan(reach[:, 0])
-        sample.places_known = sample.signs_known * ((sample.signs == 0) | located)
-        for place in np.flatnonzero(located & (sample.signs > 0)):
-            low, high = reach[place, :2], reach[place, 2:]
-            slack = np.maximum(SMALLEST_REACH - (high - low), 0) / 2
-            x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
-            x1, y1 = np.ceil(high + slack).astype(int)
-            plane = np.zeros(self.bases.planes.shape[2:], np.float32)
-            name = scenes.PLANES.get(SIGNS[place])
-            inside = np.s_[y0:y1, x0:x1]
-            plane[inside] = 1 if name is None else _bit(self.bases.planes[at], name)[inside]
-            sample.places[place] = window.cut(plane, PLACE_SIDE) > PLACE_SHARE
 
     def _judge(self, sample: Sample, index: int, off: float) -> None:
         """Write how the film was taken: turned, breathed in too little, cut off."""
@@ -232,6 +257,23 @@ class Simulator:
         sample.film = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
         sample.film[inner] = image
         return sample
+
+
+def _locate(sample: Sample, shown: Shown, window: Window) -> None:
+    """Draw where each sign is: its mask within its outline, or the outline alone."""
+    reach = shown.answers.reach
+    located = ~np.isnan(reach[:, 0])
+    sample.places_known = sample.signs_known * ((sample.signs == 0) | located)
+    for place in np.flatnonzero(located & (sample.signs > 0)):
+        low, high = reach[place, :2], reach[place, 2:]
+        slack = np.maximum(SMALLEST_REACH - (high - low), 0) / 2
+        x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
+        x1, y1 = np.ceil(high + slack).astype(int)
+        plane = np.zeros(shown.planes.shape, np.float32)
+        name = scenes.PLANES.get(SIGNS[place])
+        inside = np.s_[y0:y1, x0:x1]
+        plane[inside] = 1 if name is None else _bit(shown.planes, name)[inside]
+        sample.places[place] = window.cut(plane, PLACE_SIDE) > PLACE_SHARE
 
 
 def _bit(planes: "NDArray[np.uint8]", name: MaskName) -> "NDArray[np.uint8]":

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models.anatomy.network import AnatomyPerception
-from models.training import alignment, losses, real
+from models.training import alignment, losses, real, warps
 from models.training.batches import Bank, RealStream, collate, join
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _batch(plan: Plan, step: int, bank: Bank, stream: RealStream) -> "dict[str, 
     simulated = bank.take(rng.integers(len(bank), size=simulated_films))
     films = [stream.sample(rng) for _ in range(real_films)]
     films += [stream.negative(rng) for _ in range(wrong)]
-    return join(simulated, collate(films))
+    return warps.stretch(rng, join(simulated, collate(films)))
 
 
 def _tell(run: Run, sums: dict[str, float], pace: float) -> None:
