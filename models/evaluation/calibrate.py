@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.anatomy.heads import OBSERVATIONS, QUALITIES, REGIONS, SIGNS
+from models.anatomy.heads import MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
 from models.anatomy.reading import sigmoid
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
@@ -122,6 +122,22 @@ def scale(given: Tuning) -> None:
     settle(given.folder, {})
 
 
+def levels(given: Tuning) -> None:
+    """Choose each mask's level and fold it into the network, so that masks begin at one half."""
+    network = given.folder / NETWORK_FILE
+    held = platt.read(network, platt.MASKS)
+    offsets = np.zeros((len(MASKS), 1, 1)) if held is None else held[1].copy()
+    drawn = given.simulated().masks
+    for place in range(len(MASKS)):
+        truth = np.stack([exam.masks[place] for exam in given.exams])
+        shown = truth.any(axis=(1, 2))
+        if shown.sum() >= limits.FEWEST:
+            level = limits.of_mask(drawn[shown, place], truth[shown])
+            offsets[place] -= np.log(level / (1 - level))
+    platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
+    settle(given.folder, {})
+
+
 def sides(given: Tuning) -> dict[str, float]:
     """Choose the weight of the mirrored look and the limits on evidence."""
     settled: dict[str, float] = dict(load(given.folder).operating)
@@ -154,6 +170,8 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     """Return everything the manifest needs, from validation films."""
     if "signs" in heads:
         scale(given)
+    if "masks" in heads:
+        levels(given)
     operating = {**sides(given), **scope(given)}
     settle(given.folder, {"operating": operating})
     made, seen, calm = given.simulated(), given.observed(), given.calm()

@@ -14,7 +14,7 @@ from scipy import ndimage, optimize
 from models.anatomy.heads import MASK_SIDE, MASKS, SIGNS
 from models.anatomy.network import INPUT_SIDE
 from models.evaluation.examiner import FLAT, Examiner
-from models.evaluation.exams import PRESENT, SIGN_PLANES, Exam, Order
+from models.evaluation.exams import ABSENT, PRESENT, SIGN_PLANES, Exam, Order
 from models.evaluation.looking import look
 from models.evaluation.rows import Findings, Reach, Row, mean, rounded
 from models.training import measures
@@ -71,15 +71,24 @@ class Laboratory:
 
     def null(self) -> Findings:
         """Insert findings at no contrast: the sign must not be told from films without it."""
-        orders = [replace(o, contrast=0.0, mirrored=False) for o in self._orders("null")]
+        drawn = self.examiner.orders(2 * self.films, seed=SEEDS["null"])
+        orders = [replace(o, contrast=0.0, mirrored=False) for o in drawn]
         exams = self.examiner.exams(orders)
-        seen = look(self.eye, [exam.film for exam in exams])
-        each = {sign: _arms(exams, seen.signs, sign).auroc for sign in INSERTED}
-        return _summed(
-            "null insertion: mean AUROC of seven signs", each, Reach(0.45, 0.55), len(exams),
+        signs = look(self.eye, [exam.film for exam in exams]).signs
+        found = _summed(
+            "null insertion: mean AUROC of seven signs",
+            {sign: _arms(exams, signs, sign).auroc for sign in INSERTED},
+            Reach(0.45, 0.55), len(exams),
             "inserting adds its change to the path integrals, so no contrast is no change at all; "
             "what remains is how far the body goes with the finding, and chance",
         )  # fmt: skip
+        found.join(_summed(
+            "null insertion, within one body: mean AUROC of seven signs",
+            {sign: within(exams, signs, sign) for sign in INSERTED}, None, len(exams),
+            "films with and without compared only where both show the same patient in the same "
+            "pose: what the body tells is left out",
+        ))  # fmt: skip
+        return found
 
     def painted(self) -> Findings:
         """Paint over all findings, and over the same places on the same film without them."""
@@ -206,13 +215,26 @@ def _arms(exams: "Sequence[Exam]", logits: "Numbers", sign: Sign) -> Arms:
     return Arms((truth[known] == PRESENT).astype(float), logits[known, place])
 
 
+def within(exams: "Sequence[Exam]", logits: "Numbers", sign: Sign) -> float:
+    """Return the AUROC over pairs of films of one base; NaN with too few pairs."""
+    place = SIGNS.index(sign)
+    truth = np.asarray([exam.signs[place] for exam in exams])
+    bases, scores = np.asarray([exam.order.base for exam in exams]), logits[:, place]
+    yes, no = np.flatnonzero(truth == PRESENT), np.flatnonzero(truth == ABSENT)
+    pairs = bases[yes][:, None] == bases[no]
+    if pairs.sum() < FEWEST**2:
+        return float("nan")
+    ahead = np.sign(scores[yes][:, None] - scores[no]) / 2 + 0.5
+    return float(ahead[pairs].mean())
+
+
 def _against(yes: "Numbers", no: "Numbers") -> float:
     labels = np.concatenate([np.ones(len(yes)), np.zeros(len(no))])
     return Arms(labels, np.concatenate([yes, no])).auroc
 
 
 def _summed(
-    measure: str, each: "dict[Sign, float]", reach: Reach, films: int, note: str
+    measure: str, each: "dict[Sign, float]", reach: Reach | None, films: int, note: str
 ) -> Findings:
     """Return one row with the mean over signs; the single ones go into the table."""
     known = {sign: value for sign, value in each.items() if np.isfinite(value)}

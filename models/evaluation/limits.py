@@ -15,6 +15,8 @@ MISSED_AS_ABSENT = 0.08  # share of simulated findings that may be called absent
 HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
 FALSE_REFUSALS = 0.01
+HALF, CLEARLY = 0.5, 0.01
+MASK_LEVELS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8)
 SURE_RIGHT, SURE_COVERAGE, SURE_LEAST = 0.995, 0.97, 1.2  # the last in log odds
 DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
 
@@ -87,6 +89,22 @@ def of_scope(margins: "Numbers", spreads: "Numbers") -> dict[str, float]:
         "spread_limit": round(limit, 5),
         "spread_slope": round(12.0 / limit, 3),
     }
+
+
+def of_mask(chances: "Numbers", truth: "Numbers") -> float:
+    """Choose from which chance on a place belongs to a mask: where masks overlap the truth best.
+
+    ``chances`` ``(n, side, side)`` uint8, chance x 255, and ``truth`` bool, of films that show it.
+    One half stays unless another level is clearly better: a line, thinner than a cell, is rarely
+    likelier than not in any one cell.
+    """
+    scores = {}
+    for level in (HALF, *MASK_LEVELS):
+        drawn = chances >= round(level * 255)
+        shared, either = ((f(drawn, truth)).sum((1, 2)) for f in (np.logical_and, np.logical_or))
+        scores[level] = float(np.mean(shared / np.maximum(either, 1)))
+    best = max(scores, key=lambda level: scores[level])
+    return best if scores[best] > scores[HALF] + CLEARLY else HALF
 
 
 def _pair(found: "Numbers", present: float) -> list[float]:

@@ -1,6 +1,7 @@
 """Films made for exams and controls, from made-up projections."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,13 +120,13 @@ def scaled_signs(folder: Path) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(folder / "network.onnx"))
     film = np.zeros((1, 1, tiny_networks.SIDE, tiny_networks.SIDE), np.float32)
     names = [port.name for port in session.get_outputs()]
-    return np.asarray(session.run(None, {"film": film})[names.index(platt.TARGET)])[0]
+    return np.asarray(session.run(None, {"film": film})[names.index(platt.SIGNS.target)])[0]
 
 
 def test_scaling_becomes_part_of_the_network_and_replaces_what_it_held(tmp_path: Path) -> None:
     signs = np.arange(20, dtype=np.float32)
     tiny_networks.network(
-        tmp_path / "network.onnx", {"out_boxes": tiny_networks.boxes(), platt.TARGET: signs}
+        tmp_path / "network.onnx", {"out_boxes": tiny_networks.boxes(), platt.SIGNS.target: signs}
     )
     assert platt.read(tmp_path / "network.onnx") is None
     platt.fold(tmp_path / "network.onnx", np.full(20, 2.0), np.full(20, -1.0))
@@ -141,6 +142,51 @@ def test_a_network_without_signs_cannot_be_scaled(tmp_path: Path) -> None:
     tiny_networks.network(tmp_path / "network.onnx", {"out_boxes": tiny_networks.boxes()})
     with pytest.raises(WeightsMismatch):
         platt.fold(tmp_path / "network.onnx", np.ones(20), np.zeros(20))
+
+
+def test_within_one_body_what_the_body_tells_is_left_out() -> None:
+    place = list(Sign).index(Sign.MASS)
+    exams, scores = [], []
+    for base in range(10):
+        for number in range(4):
+            signs = np.zeros(20, np.int8)
+            signs[place] = base < 5 if number < 2 else number == 3
+            exams.append(SimpleNamespace(signs=signs, order=Order(number, base, 1)))
+            scores.append(float(base < 5))  # the body tells all, the finding nothing
+    logits = np.zeros((40, 20), np.float32)
+    logits[:, place] = scores
+    assert controls._arms(exams, logits, Sign.MASS).auroc > 0.6
+    assert np.isnan(controls.within(exams[:8], logits[:8], Sign.MASS))
+    exams, logits = exams * 3, np.tile(logits, (3, 1))
+    assert controls.within(exams, logits, Sign.MASS) == 0.5
+
+
+def test_a_mask_begins_where_it_overlaps_the_truth_best() -> None:
+    truth = np.zeros((3, 8, 8), bool)
+    truth[:, 2:6, 2:6] = True
+    faint = np.where(truth, 60, 5).astype(np.uint8)  # a chance of 0.24 within, 0.02 without
+    assert limits.of_mask(faint, truth) == pytest.approx(0.05)
+    assert limits.of_mask(np.where(truth, 250, 5).astype(np.uint8), truth) == 0.5
+    wide = np.where(truth, 250, 5).astype(np.uint8)
+    wide[:, 6:] = 160  # 0.63, beyond the truth
+    assert limits.of_mask(wide, truth) == 0.7
+
+
+def test_the_level_of_a_mask_is_folded_per_plane(tmp_path: Path) -> None:
+    masks = np.zeros((8, 4, 4), np.float32)
+    path = tmp_path / "network.onnx"
+    tiny_networks.network(path, {"out_boxes": tiny_networks.boxes(), "out_masks": masks})
+    offsets = np.arange(8, dtype=np.float32)[:, None, None]
+    platt.fold(path, np.ones((8, 1, 1)), offsets, platt.MASKS)
+    assert platt.read(path) is None
+    held = platt.read(path, platt.MASKS)
+    assert held is not None
+    assert held[1].shape == (8, 1, 1)
+    session = onnxruntime.InferenceSession(str(path))
+    film = np.zeros((1, 1, tiny_networks.SIDE, tiny_networks.SIDE), np.float32)
+    names = [port.name for port in session.get_outputs()]
+    drawn = np.asarray(session.run(None, {"film": film})[names.index("out_masks")])[0]
+    assert drawn[:, 0, 0].tolist() == list(range(8))
 
 
 def test_limits_keep_false_alarms_on_plain_and_calm_films_rare() -> None:
