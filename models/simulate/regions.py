@@ -25,6 +25,8 @@ SOLID_MM = 6.0
 HEART_MM = 14.0
 EDGE_MM = 12.0  # half width of a border strip
 ANGLE_MM = 17.0  # half width of an angle's box
+SMOOTH_COLUMNS, FEWEST_COLUMNS = 7, 4  # of the lung's lower edge, to find the dome's summit
+CORNER_SLOPE = 0.7  # how many rows higher a corner may lie for each column further out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +125,7 @@ def _lung_parts(fields: Fields) -> "dict[A, Box]":
             box = _box(band)
             if box is not None:
                 found[name] = box
-        summit, corner = _floor(mask, outward)
+        summit, corner = _floor(mask, fields.heart, outward)
         x_min, _, x_max, bottom = _box(mask) or (0.0, 0.0, 1.0, 1.0)
         pad = 6.0 / fields.pixel_mm
         found[dome] = (x_min, summit - pad, x_max, max(bottom, summit + pad))
@@ -133,15 +135,31 @@ def _lung_parts(fields: Fields) -> "dict[A, Box]":
     return found
 
 
-def _floor(mask: "NDArray[np.bool_]", outward: int) -> "tuple[float, tuple[float, float]]":
-    """Row of the dome's summit, and the lowest outer point ``(x, y)`` of a visible lung."""
+def _floor(
+    mask: "NDArray[np.bool_]", heart: "NDArray[np.bool_]", outward: int
+) -> "tuple[float, tuple[float, float]]":
+    """Row of the dome's summit, and the outer lower corner ``(x, y)`` of a visible lung.
+
+    Where the heart ends the lung, its edge is no dome; and on a flat floor the lowest point may lie
+    anywhere, the corner only outside.
+    """
     columns = np.flatnonzero(mask.any(0))
     bottom = mask.shape[0] - np.argmax(mask[::-1], axis=0)[columns]
-    inner = columns[len(columns) // 5 : -max(len(columns) // 5, 1)]
-    summit = float(bottom[np.isin(columns, inner)].min()) if len(inner) else float(bottom.min())
+    last = mask.shape[0] - 1
+    free = ~(
+        heart[np.minimum(bottom, last), columns] | heart[np.minimum(bottom + 2, last), columns]
+    )
+    fifth = len(columns) // 5
+    inner = np.zeros(len(columns), bool)
+    inner[fifth : len(columns) - max(fifth, 1)] = True
+    dome = inner & free
+    dome = dome if dome.sum() >= FEWEST_COLUMNS else inner
+    edge = ndimage.median_filter(bottom, SMOOTH_COLUMNS, mode="nearest")
+    summit = float(edge[dome].min()) if dome.any() else float(bottom.min())
     outer_half = columns > np.median(columns) if outward > 0 else columns < np.median(columns)
-    lowest = int(np.argmax(np.where(outer_half, bottom, -1)))
-    return summit, (float(columns[lowest]) + 0.5, float(bottom[lowest]))
+    corner = np.where(outer_half, bottom + CORNER_SLOPE * outward * columns, -np.inf)
+    place = int(np.argmax(corner))
+    return summit, (float(columns[place]) + 0.5, float(bottom[place]))
 
 
 def _heart_parts(fields: Fields, heart: "Box", found: "dict[A, Box]") -> "dict[A, Box]":
