@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 START, END = "<!-- figures: filled by models.evaluation.card -->", "<!-- end of figures -->"
+GROUPS, AGREEMENT = "real films by group", "onnx_against_pytorch"
 MET = {True: "yes", False: "**no**", None: ""}
 
 
@@ -36,6 +37,9 @@ def tables(figures: dict[str, Any]) -> str:
         parts.append(_regions(figures["regions"]))
     if "signs" in figures:
         parts.append(_signs(figures["signs"]))
+    for name, one in (("masks", _masks), (GROUPS, _groups), (AGREEMENT, _agreement)):
+        if name in figures:
+            parts.append(one(figures[name]))
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
@@ -66,10 +70,56 @@ def _regions(regions: dict[str, dict[str, Any]]) -> str:
 
 
 def _signs(signs: dict[str, dict[str, Any]]) -> str:
-    lines = ["| sign, simulated | AUROC | with : without |", "|---|---|---|"]
+    lines = ["| sign, simulated | AUROC | with : without | smaller half, larger half of them |",
+             "|---|---|---|---|"]  # fmt: skip
     for name, told in signs.items():
-        lines.append(f"| {name} | {_number(told['auroc'])} | {told['with']} : {told['without']} |")
+        sizes = told.get("size_mm")
+        halves = (
+            f"{_number(sizes['auroc_up_to'])}, {_number(sizes['auroc_above'])} "
+            f"(at {sizes['median']:g})" if sizes else ""
+        )  # fmt: skip
+        counts = f"{told['with']} : {told['without']}"
+        lines.append(f"| {name} | {_number(told['auroc'])} | {counts} | {halves} |")
     return "\n".join(lines)
+
+
+def _masks(masks: dict[str, dict[str, Any]]) -> str:
+    lines = ["| mask, simulated | IoU where present | films | drawn on films without it |",
+             "|---|---|---|---|"]  # fmt: skip
+    for name, told in masks.items():
+        worth = f"{_number(told['iou'])} | {told['films']} | {_share(told['drawn_without'])}"
+        lines.append(f"| {name} | {worth} |")
+    return "\n".join(lines)
+
+
+def _groups(groups: dict[str, dict[str, Any]]) -> str:
+    head = ("real films of the part", "films, patients", "refused", "right side named right",
+            "lung IoU (films)", "No Finding called abnormal (films)")  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, told in groups.items():
+        cells = (
+            name, f"{told['films']}, {told['patients']}", _share(told["refused"]),
+            _share(told["right_side_right"]),
+            f"{_number(told['lung_iou'])} ({told['lung_films']})",
+            f"{_share(told['no_finding_called_abnormal'])} ({told['no_finding_films']})",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _agreement(told: dict[str, Any]) -> str:
+    rounding = told["rounding"]
+    return (
+        f"ONNX Runtime against PyTorch with the same rounded weights, {told['films']} films, by "
+        f"the bundle's own limits: largest difference of a box {told['box']:g} of the square, of a "
+        f"probability {told['probability']:g}, films decided otherwise {told['decisions']}. What "
+        "rounding the weights to half precision, for a small file, changes against the weights as "
+        f"trained: {rounding['box']:g}, {rounding['probability']:g}, {rounding['decisions']}."
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _number(value: float | None) -> str:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from models.anatomy import retrieval
 from models.evaluation import (
     frozen,
+    groups,
     label_rows,
     mean_box,
     real_rows,
     region_rows,
     scope_rows,
+    served,
     sign_rows,
 )
 from models.evaluation.controls import GROUP as CONTROLS
@@ -40,7 +42,7 @@ class Material:
 
     ``frozen`` is a folder of the frozen test films, which then stand for the simulated ones of
     rows 1 to 3; ``count`` simulated films are asked for otherwise, and for controls; ``limits``
-    (4,) are the chances from which a finding is PRESENT.
+    (4,) are the chances from which a finding may be PRESENT.
     """
 
     eye: ListeningEye
@@ -178,7 +180,9 @@ def real_films(given: Material) -> "tuple[Findings, RealFilms | None]":
     rows = [i for i, film in enumerate(everybody) if film.name in names]
     own = every.take(rows, f"{given.part} patients")
     found = Findings()
-    label = label_rows.labels(own, given.limits, films["train"])
+    states = served.states(given.eye, [film.pixels for film in own.films])
+    label = label_rows.labels(own, states, films["train"])
+    found.join(groups.table(own, states))
     for told in (real_rows.lungs(own), real_rows.by_eye(own), real_rows.sides(own),
                  real_rows.sides(every), label):  # fmt: skip
         found.join(told)

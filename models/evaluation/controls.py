@@ -115,7 +115,7 @@ class Laboratory:
         )  # fmt: skip
 
     def second_method(self) -> Findings:
-        """Insert findings flat, by code that training never used: how much is lost."""
+        """Insert findings flat, by code no stage that teaches signs used: how much is lost."""
         orders = [replace(o, scene=0, mirrored=False) for o in self._orders("flat")]
         calm = self.examiner.exams(orders)
         without = look(self.eye, [exam.film for exam in calm]).signs
@@ -137,6 +137,7 @@ class Laboratory:
             return Findings([Row(GROUP, "second insertion method", None, note="too few films")])
         worst = max(known, key=lambda sign: known[sign])
         note = ", ".join(f"{sign.value} {drop:+.3f}" for sign, drop in known.items())
+        note += "; the first stage of the shipped network, boxes and masks, learnt from flat ones"
         row = Row(GROUP, "second insertion method: largest loss of AUROC", known[worst],
                   Reach(most=0.07), None, f"{len(orders)} films a sign", note=note)  # fmt: skip
         return Findings([row], {"second_method": words})

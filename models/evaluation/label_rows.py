@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, SIGNS
-from models.evaluation import baselines
+from models.evaluation import baselines, served
 from models.evaluation.rows import Findings, Reach, Row, counted, mean, of_rows, rounded
 from models.training import measures
 from models.vocabulary import MaskName, Observation, Sign
@@ -42,11 +42,11 @@ class _Asked:
     grey: "Numbers"
 
 
-def labels(given: "RealFilms", limits: "Numbers", train: "Sequence[RealFilm]") -> Findings:
+def labels(given: "RealFilms", states: "Numbers", train: "Sequence[RealFilm]") -> Findings:
     """Return agreement with the labels within each view, the baselines, and false alarms.
 
-    ``limits`` are the four probabilities from which a finding is PRESENT; ``train`` are films of
-    training patients, for the baseline of grey levels.
+    ``states`` ``(n, 4)`` are what drafts say, see :func:`models.evaluation.served.states`;
+    ``train`` are films of training patients, for the baseline of grey levels.
     """
     told = [i for i, film in enumerate(given.films) if film.labelled]
     some = given.take(told, given.name)
@@ -63,7 +63,8 @@ def labels(given: "RealFilms", limits: "Numbers", train: "Sequence[RealFilm]") -
         one = _Asked(f"{sign.value} (sign)", truth, some.seen.signs[:, place], blank)
         rows = [_within(some, view, one, None) for view in VIEWS]
         found.rows += [row for row in rows if row.value is not None]
-    found.rows += [_alarms(some, limits, view) for view in (None, *VIEWS)]
+    for view in (None, *VIEWS):
+        found.rows += _alarms(some, states[told], view)
     return found
 
 
@@ -120,20 +121,28 @@ def _both_views(given: "RealFilms", asked: _Asked) -> dict[str, float | None]:
     }
 
 
-def _alarms(given: "RealFilms", limits: "Numbers", view: str | None) -> Row:
-    """Return the share of films labelled No Finding on which anything is called present."""
+def _alarms(given: "RealFilms", states: "Numbers", view: str | None) -> list[Row]:
+    """Return the share of films labelled No Finding whose draft calls anything present."""
     rows = [
         i for i, film in enumerate(given.films)
         if film.labels == {"No Finding"} and view in (None, film.view)
     ]  # fmt: skip
     measure = f"No-Finding films called abnormal{f', {view}' if view else ''}"
     if not rows:
-        return Row(GROUP, measure, None, Reach(most=0.20), note="no such film")
-    called = given.seen.states(limits)[rows].any(axis=1).astype(float)
+        return [Row(GROUP, measure, None, Reach(most=0.20), note="no such film")]
     people = [given.people[row] for row in rows]
-    note = "No Finding is often not normal; PRESENT of any of the four a report may state"
-    return Row(GROUP, measure, mean(called), Reach(most=0.20),
-               measures.interval(of_rows(called), people), counted(people), note=note)  # fmt: skip
+    surest = states[rows].max(axis=1)
+    told = (
+        (measure, surest == served.PRESENT, Reach(most=0.20),
+         "No Finding is often not normal; PRESENT, in the draft, of any of the four it may state"),
+        (f"{measure}, or possibly so", surest >= served.POSSIBLE, None,
+         "the same, with what the draft calls possible"),
+    )  # fmt: skip
+    return [
+        Row(GROUP, words, mean(called), reach, measures.interval(of_rows(called), people),
+            counted(people), note=note)
+        for words, called, reach, note in ((w, c.astype(float), r, n) for w, c, r, n in told)
+    ]  # fmt: skip
 
 
 def _frame(film: "RealFilm") -> tuple[float, float, float]:

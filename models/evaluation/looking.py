@@ -59,7 +59,7 @@ class Looked:
     log odds; ``attributes`` (n, 36, 20) log odds; ``embedding`` (n, 36, E); ``masks``
     (n, 8, 112, 112) uint8, chance x 255 on the square; ``in_scope`` (n,) chance, ``reasons``;
     ``mirrored`` (n,) and ``sure`` (n,) bool; ``evidence`` (n,) log odds for mirrored; ``broken``
-    (n,) pairs of regions out of order.
+    (n,) pairs of regions out of order, ``exchanged`` (n,) whose names were exchanged before.
     """
 
     boxes: "Numbers"
@@ -74,16 +74,13 @@ class Looked:
     sure: "Numbers"
     evidence: "Numbers"
     broken: "Numbers"
+    exchanged: "Numbers"
     v7_lungs: "Numbers"
     quality: "Numbers"
 
     def take(self, rows: "Numbers | list[int]") -> "Looked":
         """Return some of the films, by number or by mask."""
         return Looked(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def states(self, limits: "Numbers") -> "Numbers":
-        """Return 1 where a finding is PRESENT (n, 4); ``limits`` are the four upper limits."""
-        return np.asarray(self.findings >= limits)
 
 
 def look(eye: ListeningEye, films: "Sequence[Numbers]") -> Looked:
@@ -120,6 +117,7 @@ def _row(sight: "Sight", raw: "Outputs") -> tuple[object, ...]:
         sides.sure if sides else False,
         sides.evidence if sides else np.nan,
         len(sight.out_of_order),
+        len(sight.exchanged),
         _v7(sight),
         sigmoid(raw.get("quality", blank(len(QUALITIES), np.nan, np.float32))),
     )

@@ -64,7 +64,7 @@ def lungs(given: RealFilms) -> Findings:
     if not rows:
         return Findings([Row(LUNGS_GROUP, "lung IoU", None, note="no film with lung boxes")])
     boxed = given.take(rows, given.name)
-    truth = np.stack([_in_px(film, film.lungs) for film in boxed.films])
+    truth = np.stack([in_px(film, film.lungs) for film in boxed.films])
     as_v7 = measures.overlaps(boxed.seen.v7_lungs, truth)
     plain = measures.overlaps(boxed.seen.boxes[:, [RIGHT, LEFT]], truth)
     both, cases = as_v7.mean(axis=1), counted(boxed.people)
@@ -107,6 +107,7 @@ def sides(given: RealFilms) -> Findings:
     agree = (order[0] == -order[1]).astype(float)
     usual = (order[0] > 0).astype(float)
     calm = (given.seen.broken == 0).astype(float)
+    put_right = (given.seen.exchanged > 0).astype(float)
     group, cases = f"real, all adult films: {given.name}", counted(given.people)
     flips = given.seen.mirrored.astype(float)
     sure = f"sure of the sides on {mean(given.seen.sure):.3f}; called mirrored {mean(flips):.3f}"
@@ -119,7 +120,8 @@ def sides(given: RealFilms) -> Findings:
             Row(group, "patient's right on the left of the display", mean(usual), None,
                 measures.interval(of_rows(usual), given.people), cases, note=sure),
             Row(group, "films with no region out of order", mean(calm), Reach(0.98),
-                measures.interval(of_rows(calm), given.people), cases),
+                measures.interval(of_rows(calm), given.people), cases,
+                note=f"after names were exchanged on {mean(put_right):.3f} of the films"),
         ],
         {f"sides_unusual ({given.name})": wrong},
     )  # fmt: skip
@@ -173,7 +175,7 @@ def _drawn(given: RealFilms, shapes: "dict[str, Drawn]", name: str) -> "Numbers"
     """Return corners in px, NaN where nothing was drawn."""
     blank = (np.nan,) * 4
     rows = [shapes[film.name].shapes.get(name, blank) for film in given.films]
-    return np.stack([_in_px(f, np.asarray(r)) for f, r in zip(given.films, rows, strict=True)])
+    return np.stack([in_px(f, np.asarray(r)) for f, r in zip(given.films, rows, strict=True)])
 
 
 def _paired(first: "Numbers", second: "Numbers") -> "Numbers":
@@ -194,7 +196,8 @@ def _mean_of(columns: "Sequence[Numbers]") -> "Numbers":
     return np.asarray([mean(row) for row in np.stack(columns, axis=1)])
 
 
-def _in_px(film: "RealFilm", corners: "Numbers | None") -> "Numbers":
+def in_px(film: "RealFilm", corners: "Numbers | None") -> "Numbers":
+    """Return corners in 0..1 of a film as px of its small copy."""
     rows, columns = film.pixels.shape
     assert corners is not None
     return np.asarray(corners * np.asarray((columns, rows, columns, rows)), np.float32)

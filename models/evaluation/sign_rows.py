@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.evaluation.looking import Looked
     from models.training.measures import Numbers
 
+WORST_ECE = 0.05
 GROUP = "simulated findings"
 FEWEST = 8  # positives, and negatives, below which no AUROC is given
 HIGH, FAIR = Reach(0.90), Reach(0.75)
@@ -173,6 +174,7 @@ def calibration(signs: Signs, tuning: Signs | None) -> Findings:
     served = [(sign, *_told(signs, sign)) for sign in Sign]
     served = [one for one in served if len(one[1])]
     found.rows.append(_ece("ECE as served, pooled over signs", served, Reach(most=0.05)))
+    found.rows.append(_worst_ece(served))
     if tuning is not None:
         scaled = []
         for sign, labels, logits in served:
@@ -195,6 +197,14 @@ def _ece(words: str, told: "Sequence[tuple[Sign, Numbers, Numbers]]", reach: Rea
     note = f"mean of the single signs {mean(errors):.3f}, worst {max(errors):.3f}"
     rate = f"prevalence {mean(labels):.3f}"
     return Row(GROUP, words, pooled, reach, None, f"{len(labels)} answers, {rate}", note=note)
+
+
+def _worst_ece(told: "Sequence[tuple[Sign, Numbers, Numbers]]") -> Row:
+    errors = {sign: measures.calibration_error(y, _chance(x)) for sign, y, x in told}
+    worst = max(errors, key=lambda sign: errors[sign])
+    high = sum(error > WORST_ECE for error in errors.values())
+    note = f"{worst.value}; {high} of {len(errors)} signs are above {WORST_ECE:g}"
+    return Row(GROUP, "ECE of the worst sign", errors[worst], Reach(most=WORST_ECE), note=note)
 
 
 def _told(signs: Signs, sign: Sign) -> "tuple[Numbers, Numbers]":

@@ -46,7 +46,7 @@ class RealFilm:
     """One real film: ``pixels`` uint8, longer side 288; boxes in 0..1 of width and height.
 
     ``lungs`` are right and left V7 boxes ``(2, 4)`` as corners, or None. ``labels`` are text-mined
-    image labels; empty for films without them.
+    image labels; empty for films without them. ``sex`` is M, F or empty.
     """
 
     name: str
@@ -57,6 +57,7 @@ class RealFilm:
     pixels: "NDArray[np.uint8]"
     lungs: "NDArray[np.float32] | None"
     drawn: Drawn | None = None
+    sex: str = ""
 
     @property
     def labelled(self) -> bool:
@@ -113,6 +114,7 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
                 _small(root / name, cache),
                 boxes.get(name),
                 by_eye.get(name),
+                row.get("sex", ""),
             )
         )
     return films

@@ -10,12 +10,26 @@ pytest.importorskip("torch")
 
 import tiny_networks
 from evaluation_builders import answers
+from PIL import Image
 
-from models.evaluation import card, chapters, gallery, label_rows, page, real_rows, report
+from models import bundles
+from models.evaluation import (
+    card,
+    chapters,
+    gallery,
+    groups,
+    label_rows,
+    page,
+    real_rows,
+    report,
+    served,
+    speed,
+)
 from models.evaluation.chapters import Material
 from models.evaluation.looking import ListeningEye, look
 from models.evaluation.real_rows import RealFilms
 from models.evaluation.rows import Findings, Reach, Row
+from models.training import onnx_file
 from models.training.real import RealFilm
 
 LIMITS = np.full(4, 0.5)
@@ -109,15 +123,48 @@ def test_names_that_stay_behind_when_a_film_is_mirrored_are_counted() -> None:
 
 
 def test_calling_no_finding_films_abnormal_is_counted_once_a_film() -> None:
-    chances = np.zeros((10, 4))
-    chances[0] = 0.9
-    chances[1, 2] = 0.6
-    found = label_rows.labels(films(10, findings=chances), LIMITS, TRAIN)
-    assert named(found, "No-Finding films").value == pytest.approx(0.2)
+    states = np.zeros((10, 4), int)
+    states[0] = served.PRESENT
+    states[1, 2] = served.PRESENT
+    states[2, 1] = served.POSSIBLE
+    found = label_rows.labels(films(10), states, TRAIN)
+    assert named(found, "No-Finding films called abnormal").value == pytest.approx(0.2)
+    assert named(found, "abnormal, or possibly so").value == pytest.approx(0.3)
+
+
+def test_figures_by_group_say_how_many_films_and_whom() -> None:
+    states = np.zeros((10, 4), int)
+    states[0] = served.PRESENT
+    told = groups.table(films(10), states).tables[groups.TABLE]
+    assert told["all"]["films"] == 10
+    assert told["all"]["no_finding_called_abnormal"] == pytest.approx(0.1)
+    assert told["18 to 44 years"]["films"] == 5
+    assert told["45 to 64 years"]["patients"] == 5
+    assert told["NIH"]["lung_iou"] == pytest.approx(1.0, abs=1e-5)
+    assert told["sex not told"]["right_side_right"] == 1.0
+
+
+def test_drafts_say_what_the_rules_make_of_the_numbers() -> None:
+    film_of_a_mass = onnx_file.EXAMPLES / "frontal-with-mass.png"
+    with Image.open(film_of_a_mass) as picture:
+        pixels = np.asarray(picture, np.float32)
+    noise = np.random.default_rng(0).random((224, 224)).astype(np.float32)
+    said = served.states(ListeningEye(bundles.find()), [pixels, noise])
+    assert said.shape == (2, 4)
+    assert said[0].max() >= served.POSSIBLE
+    assert said[1].max() == 0
+
+
+def test_the_timed_film_is_read_to_the_end() -> None:
+    found = speed.speed(ListeningEye(bundles.find()), runs=1)
+    assert all("read to the end" in row.cases for row in found.rows)
+    assert all(row.value for row in found.rows)
 
 
 def test_too_few_labelled_films_give_no_figure() -> None:
-    row = named(label_rows.labels(films(10), LIMITS, TRAIN), "pleural effusion, within AP")
+    row = named(
+        label_rows.labels(films(10), np.zeros((10, 4), int), TRAIN), "pleural effusion, within AP"
+    )
     assert row.value is None
     assert row.note.startswith("too few")
 

@@ -115,10 +115,12 @@ def test_chances_that_say_one_half_are_calibrated_on_even_signs_only() -> None:
 def test_scaling_on_tuning_films_repairs_chances() -> None:
     signs = signs_of(40, separated=False)
     found = sign_rows.calibration(signs, signs)
-    served, scaled = (row.value for row in found.rows)
+    served, worst, scaled = (row.value for row in found.rows)
     assert served is not None
     assert scaled is not None
     assert served > 0.4
+    assert worst is not None
+    assert worst >= served
     assert scaled < 0.05
 
 
