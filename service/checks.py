@@ -71,6 +71,12 @@ def _fault_of(archive: "Destination", settings: "Settings") -> str:
     return ""
 
 
+def variables(strangers: "tuple[str, ...]") -> Check:
+    """Tell of variables that look like settings and are none: nobody heeds them."""
+    words = "; ".join(strangers) or "every CARINA_ variable is a setting"
+    return Check("variables", is_well=not strangers, words=words)
+
+
 def disk(settings: "Settings") -> Check:
     """Look how much room the spool has; below the reserve every film is refused (0xA700)."""
     try:

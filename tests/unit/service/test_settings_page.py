@@ -1,4 +1,7 @@
+import re
+from enum import StrEnum
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
@@ -15,6 +18,23 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
 def test_every_setting_says_what_it_means() -> None:
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
     assert silent == []
+
+
+def test_every_word_that_may_be_chosen_is_named() -> None:
+    silent = [
+        f"{name}: {word}"
+        for name, field in Settings.model_fields.items()
+        for word in words_of(field.annotation)
+        if not re.search(rf"\b{word}\b", field.description or "")
+    ]
+    assert silent == []
+    assert words_of(Settings.model_fields["unknown_view"].annotation) == ("read", "skip")
+
+
+def words_of(kind: object) -> tuple[str, ...]:
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 def test_passwords_are_masked_wherever_they_stand() -> None:
