@@ -22,6 +22,14 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "deploy" / "docker").glob("*.Dockerfile"))
 OURS = {"migrate", "listener", "worker", "worker-cpu", "deliverer", "sweep", "hl7", "web"}
 THIRD_PARTY = {"postgres", "rabbitmq", "orthanc"}
+ASKING_ARCHIVES = {"worker", "worker-cpu", "deliverer", "web"}
+OPEN_TO_THE_HOSPITAL = {"listener", "hl7", "orthanc"}
+NOT_FROM_THE_SITE = {
+    "CARINA_HOME", "CARINA_DATABASE_URL", "CARINA_DATABASE_OWNER_URL", "CARINA_BROKER_URL",
+    "CARINA_LISTENER_HOST", "CARINA_LISTENER_PORT", "CARINA_HL7_HOST", "CARINA_HL7_PORT",
+    "CARINA_WEB_HOST", "CARINA_WEB_PORT", "CARINA_DEVICE", "CARINA_LOG_FORMAT", "CARINA_PG_BIN",
+}  # fmt: skip
+"""What the composition itself decides."""
 QUEUE_OF_COMMAND = {"work": celery_settings.GPU, "deliver": celery_settings.PACS}
 INSTRUCTIONS = {
     "FROM", "ENV", "RUN", "COPY", "LABEL", "USER", "WORKDIR", "VOLUME", "STOPSIGNAL", "EXPOSE",
@@ -66,10 +74,31 @@ def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
         assert ours <= known, name
 
 
+def test_every_setting_that_is_the_site_s_is_passed_on(services: dict[str, Any]) -> None:
+    passed = {
+        key
+        for name in ("listener", "hl7")
+        for key, value in services[name]["environment"].items()
+        if value is None or f"${{{key}:" in str(value)
+    }
+    known = {f"CARINA_{name.upper()}" for name in Settings.model_fields}
+    assert known - passed == NOT_FROM_THE_SITE
+
+
+def test_whoever_asks_an_archive_can_reach_it(
+    compose: dict[str, Any], services: dict[str, Any]
+) -> None:
+    assert compose["networks"]["inside"]["internal"] is True
+    outward = {name for name, one in services.items() if "hospital" in one["networks"]}
+    assert outward == ASKING_ARCHIVES | OPEN_TO_THE_HOSPITAL
+
+
 def test_settings_in_the_file_are_accepted_by_the_settings(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key, value in services["listener"]["environment"].items():
+        if value is None:  # passed on as .env has it, else unset
+            continue
         default = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
         given = re.sub(r"\$\{\w+:\?[^}]*\}", "PACS@127.0.0.1:4242", default)
         monkeypatch.setenv(key, given)
