@@ -59,7 +59,7 @@ def test_every_command_exists_and_explains_itself(name: str) -> None:
 
 def test_the_page_of_operations_names_only_commands_that_exist() -> None:
     page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"carina ((?:audit |db |destinations |models )?[a-z]+)", page))
+    named = set(re.findall(r"carina ((?:audit |db |destinations |models |patients )?[a-z]+)", page))
     assert named
     assert named <= set(cli.COMMANDS)
 
