@@ -40,6 +40,8 @@ TEXTS = {
     "card": "docs/models/anatomy-mini.md",
 }
 NOT_CALIBRATED = "The limits of this bundle have not been calibrated."
+NEUTRAL = {"mirror_share": 0.5, "spread_limit": 1.0}
+"""An even mean of both looks, and a limit on doubt that no film reaches; the others are 0."""
 
 
 def uncalibrated(heads: "list[str]") -> dict[str, Any]:
@@ -47,16 +49,14 @@ def uncalibrated(heads: "list[str]") -> dict[str, Any]:
     named = {"observations": ("findings", OBSERVATIONS), "signs": ("signs", SIGNS),
              "masks": ("masks", MASKS), "qualities": ("quality", QUALITIES)}  # fmt: skip
     names = {key: list(words) for key, (head, words) in named.items() if head in heads}
-    numbers = {key: 0.0 for head in heads for key in manifests.OPERATING.get(head, ())}
+    needed = [key for head in heads for key in manifests.OPERATING.get(head, ())]
     return {
         "version": TEXTS["version"],
         "output": {"heads": heads, "regions": list(REGIONS), **names},
         "thresholds": {name: [0.5, 0.5] for name in names.get("observations", ())},
         "sign_thresholds": {name: [0.5, 0.5] for name in names.get("signs", ())},
         "quality_thresholds": {name: [0.5, 0.5] for name in names.get("qualities", ())},
-        # An even mean of both looks, and a limit on doubt that no film reaches.
-        "operating": {**numbers, **({"mirror_share": 0.5, "spread_limit": 1.0}
-                                    if "mirrored" in heads else {})},
+        "operating": {key: NEUTRAL.get(key, 0.0) for key in needed},
         "cardiothoracic": {"bias": 0.0, "sd": 0.05},
         "limits": [NOT_CALIBRATED],
     }  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models.anatomy.network import AnatomyPerception
-from models.training import alignment, losses, real, warps
+from models.training import alignment, losses, provenance, real, warps
 from models.training.batches import Bank, RealStream, collate, join
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Run:
     def __init__(self, out: Path, plan: Plan, start: Path | None = None) -> None:
         torch.manual_seed(plan.seed)
         self.out, self.plan, self.step = out, plan, 0
+        self.history: list[str] = []  # what was learnt from, see models.training.provenance
         self.frozen: list[nn.Module] = []
         self.network = AnatomyPerception()
         self.words = alignment.SignTower(self.network.config.object_dim)
@@ -69,6 +70,7 @@ class Run:
             self.words.load_state_dict(state["words"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = int(state["step"])
+            self.history = list(state.get("history", ["from step 0: not recorded"]))
 
     def adopt(self, body: Path) -> None:
         """Start the convolutions from published weights instead of at random."""
@@ -80,7 +82,7 @@ class Run:
         """Keep everything needed to go on; written aside first, so that a stop leaves one whole."""
         state = {"network": self.network.state_dict(), "mean": self.mean.state_dict(),
                  "words": self.words.state_dict(), "optimiser": self.optimiser.state_dict(),
-                 "step": self.step}  # fmt: skip
+                 "step": self.step, "history": self.history}  # fmt: skip
         torch.save(state, self.out / "last.tmp")
         (self.out / "last.tmp").rename(self.out / "last.pt")
 
@@ -232,6 +234,12 @@ def main() -> None:
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
         run.adopt(chosen.body)
+    given = (chosen.start, chosen.body, chosen.pseudo)
+    told = provenance.line(run.step, plan, bank=chosen.bank.glob("chunk*.npz"),
+                      real=[chosen.real / "images.csv"],
+                      weights=[path for path in given if path is not None])  # fmt: skip
+    run.history.append(told)
+    print(told, flush=True)  # noqa: T201
     fit(run, Bank(chosen.bank), RealStream(films, pseudo))
 
 

@@ -1,5 +1,7 @@
 """What makes each training film another one: stretching, new tubes, and slices that are no film."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from models.simulate import extra, slices  # noqa: E402
 from models.simulate.pose import Pose, Projection  # noqa: E402
 from models.simulate.projector import Detector  # noqa: E402
 from models.simulate.source import SourceCt  # noqa: E402
-from models.training import samples, warps  # noqa: E402
+from models.training import provenance, samples, warps  # noqa: E402
 from models.vocabulary import MaskName, Sign  # noqa: E402
 
 SIGNS = tuple(Sign)
@@ -111,3 +113,14 @@ def _nothing() -> samples.truth.Answers:
         np.zeros(20, np.int8), np.zeros(20, np.uint8), np.zeros(20, np.float16),
         np.full((20, 4), np.nan, np.float32), np.zeros((20, 36), np.uint8),
     )  # fmt: skip
+
+
+def test_a_run_s_history_tells_other_data_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
+    both = [tmp_path / "a", tmp_path / "b"]
+    told = provenance.of_files(both)
+    assert told == provenance.of_files(reversed(both))
+    assert provenance.line(100, "plan", bank=both) == f"from step 100: plan; bank {told}"
+    (tmp_path / "b").write_bytes(b"3")
+    assert provenance.of_files(both) != told
