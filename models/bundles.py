@@ -12,6 +12,8 @@
     [cardiothoracic] bias, sd
     [limits]      sentences = [...]
     [files]       "file name" = "sha256"
+
+A key that is not named here is a fault, and so is a number that is not finite.
 """
 
 import hashlib

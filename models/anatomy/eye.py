@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.anatomy import sides
+from models.anatomy import retrieval, sides
 from models.anatomy.order import Order
 from models.anatomy.preparation import INTENSITIES, to_square
 from models.anatomy.reading import Reader
@@ -37,8 +37,8 @@ class OnnxEye:
     Raises
     ------
     WeightsMismatch
-        If the network is not what the bundle declares, or the bundle declares what this class
-        does not know.
+        If the network or the sub-databases are not what the bundle declares, or the bundle
+        declares what this class does not know.
     DeviceUnavailable
         If the device is not there.
     """
@@ -48,6 +48,8 @@ class OnnxEye:
         intra_op_num_threads: int = 2,
     ) -> None:  # fmt: skip
         _check_vocabulary(bundle)
+        if retrieval.FILE in bundle.files:  # a millisecond, and a bundle is trusted as a whole
+            retrieval.load(bundle.folder / retrieval.FILE)
         self._bundle = bundle
         self._intensity = INTENSITIES[bundle.intensity]
         self._session = Session(bundle, provider, intra_op_num_threads)

@@ -8,9 +8,11 @@ goes with this embedding than with any: the likeliest set is the one with the la
 likeness and log frequency in the training films.
 """
 
-from dataclasses import dataclass
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,29 +93,52 @@ class SubDatabases:
         )  # fmt: skip
 
 
+ARRAYS = tuple(one.name for one in fields(SubDatabases))
+
+
 def load(path: Path) -> SubDatabases:
     """Read.
 
     Raises
     ------
     WeightsMismatch
-        If an array is missing, of a wrong shape, or of a region that does not exist.
+        If an array is missing or surplus, of a wrong shape or type, of a region that does not
+        exist, or holds what is not a finite number.
     """
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            region = kept["region"].astype(np.int64)
-            signs, embedding = kept["signs"].astype(bool), kept["embedding"].astype(np.float32)
-            frequency = kept["frequency"].astype(np.float32)
-    except (OSError, KeyError, ValueError) as error:
-        raise WeightsMismatch("retrieval.npz cannot be read") from error
-    count = len(region)
-    fits = signs.shape == (count, len(SIGNS)) and embedding.ndim == 2  # noqa: PLR2004
+    held = _arrays(path)
+    region, signs = held["region"], held["signs"]
+    embedding, frequency = held["embedding"], held["frequency"]
+    count = len(region) if region.ndim == 1 else -1
     if (
-        not fits
-        or not len(embedding) == len(frequency) == count
-        or (count and region.max() >= len(REGIONS))
+        signs.shape != (count, len(SIGNS))
+        or embedding.ndim != 2  # noqa: PLR2004
+        or len(embedding) != count
+        or frequency.shape != (count,)
     ):
-        raise WeightsMismatch("retrieval.npz has arrays of wrong shape")
+        raise WeightsMismatch(f"{FILE} has arrays of wrong shape")
+    if [held[name].dtype.kind for name in ARRAYS] != ["u", "b", "f", "f"]:
+        raise WeightsMismatch(f"{FILE} has arrays of wrong type")
+    if not (np.isfinite(embedding).all() and np.isfinite(frequency).all()):
+        raise WeightsMismatch(f"{FILE} holds numbers that are not finite")
+    if count and (region.max() >= len(REGIONS) or frequency.max() > 0):
+        raise WeightsMismatch(f"{FILE} names a region or a share that cannot be")
+    embedding = embedding.astype(np.float32)
     lengths = np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-9)
     unit = np.asarray(embedding / lengths, np.float32)
-    return SubDatabases(region, signs, unit, frequency)
+    return SubDatabases(region.astype(np.int64), signs, unit, frequency.astype(np.float32))
+
+
+def _arrays(path: Path) -> "dict[str, NDArray[Any]]":
+    """Return the arrays of a file by name: those of a sub-database, and no others."""
+    try:
+        # Opened here, since NumPy leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            held = {name: kept[name] for name in kept.files}
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        # What NumPy raises for a file that is cut short, no archive, or full of objects.
+        raise WeightsMismatch(f"{FILE} cannot be read: {type(error).__name__}") from error
+    if differ := sorted(set(held) ^ set(ARRAYS)):
+        raise WeightsMismatch(f"{FILE}: missing or surplus arrays: {', '.join(differ)}")
+    if not all(isinstance(value, np.ndarray) for value in held.values()):
+        raise WeightsMismatch(f"{FILE} holds something that is no array")
+    return held

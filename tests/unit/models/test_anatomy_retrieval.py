@@ -43,13 +43,57 @@ def test_each_region_is_looked_up_in_its_own_sub_database(tmp_path: Path) -> Non
 def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsMismatch, match="does not fit"):
         databases().nearest(np.zeros((36, 4), np.float32))
-    np.savez(tmp_path / "a.npz", region=np.zeros(2, np.uint8), signs=np.zeros((2, 3)))
-    with pytest.raises(WeightsMismatch, match="cannot be read"):
-        retrieval.load(tmp_path / "a.npz")
-    np.savez(tmp_path / "b.npz", region=np.asarray([40]), signs=np.zeros((1, 20)),
-             embedding=np.zeros((1, 4)), frequency=np.zeros(1))  # fmt: skip
-    with pytest.raises(WeightsMismatch, match="wrong shape"):
-        retrieval.load(tmp_path / "b.npz")
+
+
+GOOD: dict[str, np.ndarray] = {
+    "region": np.asarray([0, 35], np.uint8),
+    "signs": np.zeros((2, len(SIGNS)), bool),
+    "embedding": np.ones((2, 4), np.float16),
+    "frequency": np.zeros(2, np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"region": None}, "missing or surplus arrays: region"),
+        ({"more": np.zeros(1)}, "missing or surplus arrays: more"),
+        ({"signs": np.zeros((2, 3), bool)}, "wrong shape"),
+        ({"region": np.zeros((2, 1), np.uint8)}, "wrong shape"),
+        ({"embedding": np.ones(2, np.float16)}, "wrong shape"),
+        ({"frequency": np.zeros(3, np.float32)}, "wrong shape"),
+        ({"signs": np.zeros((2, len(SIGNS)))}, "wrong type"),
+        ({"region": np.asarray([0, -1])}, "wrong type"),
+        ({"embedding": np.full((2, 4), np.nan, np.float16)}, "not finite"),
+        ({"frequency": np.full(2, -np.inf, np.float32)}, "not finite"),
+        ({"region": np.asarray([0, 36], np.uint8)}, "cannot be"),
+        ({"frequency": np.ones(2, np.float32)}, "cannot be"),
+    ],
+)
+def test_what_cannot_be_a_sub_database_is_named(
+    tmp_path: Path, changes: dict[str, np.ndarray | None], words: str
+) -> None:
+    path = tmp_path / retrieval.FILE
+    np.savez(path, allow_pickle=False, **GOOD)
+    assert len(retrieval.load(path).region) == 2
+    held = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+    np.savez(path, allow_pickle=False, **held)
+    with pytest.raises(WeightsMismatch, match=words):
+        retrieval.load(path)
+
+
+def test_a_file_cut_short_or_of_another_kind_is_named(tmp_path: Path) -> None:
+    path = tmp_path / retrieval.FILE
+    np.savez(path, allow_pickle=False, **GOOD)
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[whole.index(b"NUMPY") + 80] ^= 255
+    one = tmp_path / "one.npy"
+    np.save(one, np.zeros(3))
+    for content in (b"", whole[:-40], bytes(damaged), b"PK\x03\x04 no archive", one.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(WeightsMismatch, match="cannot be read"):
+            retrieval.load(path)
 
 
 def test_what_is_frequent_wins_where_likeness_leaves_it_open() -> None:

@@ -15,6 +15,7 @@ from films import a_film
 from tiny_networks import SIDE, boxes, write
 
 from models import bundles, pipeline, summary
+from models.anatomy import retrieval
 from models.anatomy.eye import OnnxEye
 from models.anatomy.session import Session
 from models.errors import DeviceUnavailable, OutputsNotFinite, WeightsMismatch
@@ -104,7 +105,7 @@ def test_a_surplus_and_a_missing_output_are_both_named(tmp_path: Path) -> None:
 def test_an_output_of_another_shape_is_named(
     tmp_path: Path, outputs: dict[str, np.ndarray], words: str
 ) -> None:
-    bundle = write(tmp_path / "b", outputs, IN_SCOPE)
+    bundle = write(tmp_path / "b", outputs, IN_SCOPE if "scope" in outputs else {})
     with pytest.raises(WeightsMismatch, match=words):
         OnnxEye(bundle)
 
@@ -140,3 +141,13 @@ def test_a_film_out_of_scope_keeps_its_regions(tmp_path: Path) -> None:
     result = pipeline.analyse(a_film(300, 260), OnnxEye(write(tmp_path / "b", outputs, IN_SCOPE)))
     assert isinstance(result, OutOfScope)
     assert len(summary.to_json(result)["regions"]) == 36
+
+
+def test_sub_databases_that_cannot_be_read_are_noticed_when_the_bundle_is_loaded(
+    tmp_path: Path,
+) -> None:
+    bundle = write(tmp_path / "b", {"boxes": boxes()}, {})
+    (bundle.folder / retrieval.FILE).write_bytes(b"no archive")
+    files = {**bundle.files, retrieval.FILE: bundles.digest(bundle.folder / retrieval.FILE)}
+    with pytest.raises(WeightsMismatch, match="cannot be read"):
+        OnnxEye(replace(bundle, files=files))

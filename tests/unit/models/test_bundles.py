@@ -108,7 +108,17 @@ def test_missing_and_surplus_files_are_both_named(make: Maker) -> None:
         (('masks = ["heart"]', 'masks = ["heart", "heart"]'), "output.masks: a name comes twice"),
         (('masks = ["heart"]', 'masks = ["hat"]'), "output.masks: 'hat' is not known"),
         (("scope_margin = 1", 'scope_margin = "x"'), "operating.scope_margin"),
-        (("bias = 0.01", ""), "cardiothoracic"),
+        (("bias = 0.01", ""), "cardiothoracic.bias is missing"),
+        (("sd = 0.02", ""), "cardiothoracic.sd is missing"),
+        (("sd = 0.02", "sd = 0"), "cardiothoracic.sd is not above 0"),
+        (("sd = 0.02", "sd = -1"), "cardiothoracic.sd is not above 0"),
+        (("sd = 0.02", "sd = true"), "cardiothoracic.sd is missing or no number"),
+        (("side = 8", "side = true"), "input.side"),
+        (('use = "demo"', ""), "use is missing"),
+        (('["right lung"]', '["gizzard"]'), "output.regions: 'gizzard' is not known"),
+        (('["right lung"]', '["right lung", "right lung"]'), "output.regions: a name comes twice"),
+        (("[operating]", "[operating]\nmirror_share = 0.5"), "operating.mirror_share is not known"),
+        (('masks = ["heart"]', 'masks = ["heart"]\nsigns = []'), "output.signs is given, but"),
         (('sentences = ["Weak."]', ""), "limits.sentences"),
         (('"network.onnx" =', '"../network.onnx" ='), "is not a plain name"),
         (('name = "toy"', "name = "), "bundle.toml"),
@@ -120,6 +130,78 @@ def test_each_fault_of_the_manifest_is_named(
     with pytest.raises(BundleInvalid) as caught:
         bundles.load(make(change=change))
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ('card = "none"', "surplus is not known"),
+        ("[input]", "input.surplus is not known"),
+        ("[output]", "output.surplus is not known"),
+        ("[thresholds]", "thresholds: 'surplus'"),
+        ("[operating]", "operating.surplus is not known"),
+        ("[cardiothoracic]", "cardiothoracic.surplus is not known"),
+        ("[limits]", "limits.surplus is not known"),
+        ("[files]", "the hash of 'surplus' is not a SHA-256"),
+    ],
+)
+def test_a_key_that_nobody_reads_is_a_fault(make: Maker, place: str, fault: str) -> None:
+    with pytest.raises(BundleInvalid) as caught:
+        bundles.load(make(change=(place, f"{place}\nsurplus = 0.5")))
+    assert fault in str(caught.value)
+
+
+def test_a_table_that_nobody_reads_is_a_fault(make: Maker) -> None:
+    with pytest.raises(BundleInvalid, match="more is not known"):
+        bundles.load(make(change=("[limits]", "[more]\n[limits]")))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "1" + 400 * "0"])
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("scope_margin = {}", "operating.scope_margin is no number"),
+        ("bias = {}", "cardiothoracic.bias is missing or no number"),
+        ("sd = {}", "cardiothoracic.sd is missing or no number"),
+        ("side = {}", "input.side is not"),
+        ('"mass or nodule" = [0.2, {}]', "thresholds: 'mass or nodule'"),
+        ('"mass or nodule" = [{}, 0.8]', "thresholds: 'mass or nodule'"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_a_fault(
+    make: Maker, said: str, value: str, fault: str
+) -> None:
+    start = said.partition("{}")[0]
+    (line,) = [one for one in MANIFEST.splitlines() if one.startswith(start.partition(" [")[0])]
+    with pytest.raises(BundleInvalid) as caught:
+        bundles.load(make(change=(line, said.format(value))))
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spread_limit", -0.1), ("spread_slope", -1), ("sides_sure", -1), ("sides_declared", -1),
+        ("mirror_share", -0.1), ("mirror_share", 1.1),
+    ],
+)  # fmt: skip
+def test_an_operating_number_out_of_its_range_is_a_fault(
+    make: Maker, key: str, value: float
+) -> None:
+    numbers = {"spread_limit": 1, "spread_slope": 1, "sides_sure": 1, "sides_declared": 1,
+               "mirror_share": 0.5, "scope_margin": -2}  # fmt: skip
+    heads = ('"scope"]', '"scope", "spread", "mirrored"]')
+
+    def load(name: str, **changed: float) -> bundles.Bundle:
+        folder = make(name, change=heads)
+        lines = "\n".join(f"{one} = {told}" for one, told in {**numbers, **changed}.items())
+        text = (folder / "bundle.toml").read_text().replace("scope_margin = 1", lines)
+        (folder / "bundle.toml").write_text(text)
+        return bundles.load(folder)
+
+    assert load("good").operating == numbers
+    with pytest.raises(BundleInvalid, match=rf"operating\.{key} = .* is out of its range"):
+        load("bad", **{key: value})
 
 
 def test_several_faults_are_named_together(make: Maker) -> None:
