@@ -15,6 +15,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from dicom import apart, codestream, contexts, header, levels, quiet, spool
 from dicom.errors import PixelDataMismatch, UnsupportedPixelData
 from dicom.header import GARBAGE
+from models.geometry import PIXELS_MAX
 from models.values import ChestImage
 from models.vocabulary import SpacingSource, ViewPosition
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dicom.header import InstanceHeader
 
 _SIDE_MAX = 16384
-_PIXELS_MAX = 100_000_000
 _FILE_BYTES_MAX = 1 << 30
 _INFLATED_PIECE = 16 << 20
 _INFLATED_BYTES_MAX = 512 << 20
@@ -181,7 +181,7 @@ def _check_description(ds: "Dataset") -> None:
     if not ds.get("PixelData"):
         raise UnsupportedPixelData("no pixel data")
     rows, columns = int(ds.Rows), int(ds.Columns)
-    if not (0 < rows <= _SIDE_MAX and 0 < columns <= _SIDE_MAX and rows * columns <= _PIXELS_MAX):
+    if not (0 < rows <= _SIDE_MAX and 0 < columns <= _SIDE_MAX and rows * columns <= PIXELS_MAX):
         raise UnsupportedPixelData("no pixels, or more than a film has")
     if int(ds.SamplesPerPixel) != 1 or not str(ds.PhotometricInterpretation).startswith("MONO"):
         raise UnsupportedPixelData("not a grey image")

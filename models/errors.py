@@ -4,7 +4,7 @@
 
     ModelError
     ├── EmptyBox             a box without area, or not finite
-    ├── UnreadableImage      the array is not a film: shape, type, NaN, constant
+    ├── UnreadableImage      the array is not a film: shape, size, type, NaN, constant
     ├── BundleError          a bundle cannot be trusted or used
     │   ├── BundleMissing    no such folder, or no bundle.toml in it
     │   ├── BundleInvalid    bundle.toml does not say what it must

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UnreadableImage
+from models.geometry import PIXELS_MAX
 from models.opinions import ScopeOpinion
 from models.values import AnatomyRegion, ModelIdentity, PixelBox, Sight
 from models.vocabulary import (
@@ -191,6 +192,8 @@ def _refuse_unreadable(image: "ChestImage") -> None:
     pixels = image.pixels
     if pixels.ndim != 2 or min(pixels.shape) < 2:  # noqa: PLR2004 (a film has two dimensions)
         raise UnreadableImage(f"a film is (rows, columns), not {pixels.shape}")
+    if pixels.size > PIXELS_MAX:
+        raise UnreadableImage(f"{pixels.shape[0]} x {pixels.shape[1]} pixels are too many")
     if not np.issubdtype(pixels.dtype, np.floating):
         raise UnreadableImage(f"pixels are floating point in 0..1, not {pixels.dtype}")
     if not np.isfinite(pixels).all():

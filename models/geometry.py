@@ -7,7 +7,7 @@ the canonical film padded to a square in its middle and resized.
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T", bound=np.generic)
+
+PIXELS_MAX: Final = 100_000_000
+"""Pixels of the largest film that is read, wherever it comes from; detectors have 10 to 20 million.
+
+A DICOM film, a picture file and the network itself refuse more, each before it touches a pixel.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Eye(Protocol):
         Raises
         ------
         UnreadableImage
-            If an array is not a film (shape, dtype, NaN, constant).
+            If an array is not a film (shape, size, dtype, NaN, constant).
         GpuOutOfMemory
             If the batch does not fit.
         """

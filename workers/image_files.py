@@ -8,6 +8,7 @@ from PIL import Image
 
 from dicom import pixels
 from models.errors import UnreadableImage
+from models.geometry import PIXELS_MAX
 from models.values import ChestImage
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"DICM"  # PS3.10 section 7.1, after 128 bytes of preamble
 PREAMBLE: Final = 128
-PIXELS_MAX: Final = 100_000_000
 DEEP: Final = ("I", "F")  # Pillow's modes of more than 8 bits
 
 

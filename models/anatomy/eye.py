@@ -10,7 +10,7 @@ from models.anatomy.preparation import INTENSITIES, to_square
 from models.anatomy.reading import Reader
 from models.anatomy.session import Session
 from models.errors import UnreadableImage, WeightsMismatch
-from models.geometry import Letterbox, turn_for
+from models.geometry import PIXELS_MAX, Letterbox, turn_for
 from models.vocabulary import AnatomicStructure
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class OnnxEye:
         Raises
         ------
         UnreadableImage
-            If an array is not a film (shape, dtype, NaN, constant).
+            If an array is not a film (shape, size, dtype, NaN, constant).
         GpuOutOfMemory
             If the batch does not fit.
         OutputsNotFinite
@@ -156,6 +156,8 @@ def check(image: "ChestImage") -> None:
         raise UnreadableImage(f"pixels are {pixels.dtype}, expected float32")
     if min(pixels.shape) < SMALLEST_SIDE:
         raise UnreadableImage(f"{pixels.shape[0]} x {pixels.shape[1]} pixels are too few")
+    if pixels.size > PIXELS_MAX:
+        raise UnreadableImage(f"{pixels.shape[0]} x {pixels.shape[1]} pixels are too many")
     # Minimum and maximum carry NaN and infinity with them, and need no copy of a huge film.
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ pytest.importorskip("onnxruntime")
 from models import bundles
 from models.anatomy.eye import OnnxEye, check
 from models.errors import UnreadableImage, WeightsMismatch
-from models.geometry import TURNS, overlap
+from models.fakes import FakeEye
+from models.geometry import PIXELS_MAX, TURNS, overlap
 from models.values import ChestImage, PixelBox, Sight
 from models.vocabulary import AnatomicStructure, MaskName, Observation, ViewPosition
 
@@ -70,11 +72,33 @@ def test_nothing_in_gives_nothing_out(eye: OnnxEye) -> None:
     assert eye.look([]) == ()
 
 
-def test_a_huge_film_is_read_without_a_copy_of_its_size(eye: OnnxEye) -> None:
-    huge = np.zeros((20_000, 20_000), np.float32)
-    huge[5_000:15_000, 5_000:15_000] = 1.0
-    (sight,) = eye.look([film(huge)])
-    assert all(r.box.x_max <= 20_000 and r.box.y_max <= 20_000 for r in sight.regions)
+def repeated(rows: int, columns: int) -> "NDArray[np.float32]":
+    """A film whose rows are all one row: however large, it holds that row alone."""
+    row = np.linspace(0, 1, columns, dtype=np.float32)
+    return np.broadcast_to(row, (rows, columns))
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_001, 10_000), (32, PIXELS_MAX)])
+def test_a_film_of_too_many_pixels_is_refused_by_its_size_alone(
+    size: tuple[int, int], eye: OnnxEye
+) -> None:
+    # Of one grey level, which would be refused in other words.
+    nothing = np.broadcast_to(np.float32(0), size)
+    for looked in (eye.look, FakeEye().look):
+        with pytest.raises(UnreadableImage, match="too many"):
+            looked([film(nothing)])
+
+
+def test_the_largest_film_is_read_without_a_copy_of_its_size(eye: OnnxEye) -> None:
+    image = film(repeated(10_000, 10_000))
+    tracemalloc.start()
+    try:
+        (sight,) = eye.look([image])
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < image.rows * image.columns  # bytes: a quarter of the film's
+    assert all(r.box.x_max <= 10_000 and r.box.y_max <= 10_000 for r in sight.regions)
 
 
 def test_a_sight_holds_every_region_mask_and_probability_inside_the_film(eye: OnnxEye) -> None:
