@@ -19,7 +19,7 @@ SHAPE ?= embedded
 # Of eye-report: what is measured, on projections and real films that are not in the repository.
 BUNDLE ?= models/shipped/anatomy-mini
 BASES ?= build/bases
-REAL ?= build/cxr-dev
+REAL ?= build/real
 PART ?= valid
 FROZEN ?=
 LOG ?=
@@ -31,7 +31,7 @@ help: ## this list
 setup: ## create .venv with the locked requirements (does nothing when they are unchanged)
 	@scripts/bootstrap.sh venv
 
-system: ## install Orthanc, dcmtk, RabbitMQ, Chromium and Node.js by apt where they are missing
+system: ## install Orthanc, dcmtk, RabbitMQ, strace, Chromium and Node.js by apt where they are missing
 	@scripts/bootstrap.sh system
 
 torch: setup ## install the CPU build of torch where the package index offers one

@@ -100,10 +100,13 @@ system() {
     has npm || missing+=(npm)
     [[ ${#missing[@]} -eq 0 ]] && return
     apt_install "${missing[@]}"
-    # On a machine with systemd the packaged archive would come up at the next boot, on our ports.
-    if [[ " ${missing[*]} " == *" orthanc "* && -d /run/systemd/system ]]; then
-        as_root systemctl disable --quiet orthanc || true
-    fi
+    # On a machine with systemd the packaged servers would come up at the next boot, on their ports.
+    local unit
+    for unit in orthanc rabbitmq-server; do
+        if [[ " ${missing[*]} " == *" $unit "* && -d /run/systemd/system ]]; then
+            as_root systemctl disable --quiet "$unit" || true
+        fi
+    done
 }
 
 # torch is not in the lock: for x86-64 the public index holds a CUDA build of several GB, and only

@@ -1,4 +1,4 @@
-"""Real films (cxr-dev): the frozen split by patient, their small copies, boxes and noisy labels."""
+"""Real films: the frozen split by patient, their small copies, boxes and noisy labels."""
 
 import csv
 import hashlib
