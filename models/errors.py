@@ -9,6 +9,7 @@
     │   ├── BundleMissing    no such folder, or no bundle.toml in it
     │   ├── BundleInvalid    bundle.toml does not say what it must
     │   └── WeightsMismatch  a file's hash, or a network's keys, differ from the declaration
+    ├── LibraryMissing       a library that only this step needs is not installed
     ├── OutputsNotFinite     the network computed something that is not a number
     ├── DeviceUnavailable    the device named by the settings is not there
     └── GpuOutOfMemory       the accelerator has no room for this batch
@@ -44,6 +45,10 @@ class BundleInvalid(BundleError):
 
 class WeightsMismatch(BundleError):
     """A file's hash, or a network's keys, differ from what the bundle declares."""
+
+
+class LibraryMissing(ModelError):
+    """A library that only this step needs is not installed, or does not load."""
 
 
 class OutputsNotFinite(ModelError):

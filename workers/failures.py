@@ -68,6 +68,7 @@ TABLE: Mapping[type[BaseException], Treatment] = {
     model_errors.BundleMissing: _fail("the network's bundle is not there: see CARINA_BUNDLES"),
     model_errors.BundleInvalid: _fail("the network's bundle is not valid: carina models verify"),
     model_errors.WeightsMismatch: _fail("the network's weights differ: carina models verify"),
+    model_errors.LibraryMissing: _fail("a library that this step needs is not installed"),
     model_errors.OutputsNotFinite: _fail("the network computed what is not a number"),
     model_errors.DeviceUnavailable: _fail("the network's device is not there: see CARINA_DEVICE"),
     model_errors.GpuOutOfMemory: _retry("the accelerator has no memory left for one film"),

@@ -46,6 +46,9 @@ def simulate(  # noqa: PLR0913 - the options of a command line
     masks: Annotated[bool, typer.Option(help="Write masks of regions and signs")] = True,
 ) -> None:
     """Make simulated radiographs with their truth; the CT they come from is downloaded once."""
+    from models.simulate import needs  # noqa: PLC0415
+
+    needs.check()
     from models.simulate import generate  # noqa: PLC0415
     from models.simulate.studio import Studio  # noqa: PLC0415
     from models.simulate.wishes import Kind  # noqa: PLC0415

