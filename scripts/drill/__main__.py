@@ -68,7 +68,7 @@ class Drill:
         self.step("destroy", lambda: destroy(carina))
         self.step("restore", backup.restore)
         self.step("start and replay the log", lambda: carina.carina("up", limit_s=600))
-        lost = losses.of(carina.home)
+        lost = losses.of(carina.home, carina.database_url())
         print(f"{answered} films were answered with success; missing are:")
         losses.say(lost)
         self.judge_losses(lost, count)

@@ -1,6 +1,7 @@
 """What a restore could not bring back, by name: rows whose file is not there.
 
-``python -m scripts.drill.losses HOME`` asks a running installation; 1 when anything is missing.
+``python -m scripts.drill.losses HOME`` asks a running installation, by the settings of the
+environment, else of its folder; 1 when anything is missing.
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine, text
 
 from service import installation
+from service.settings import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ def look(connection: Connection, home: Path) -> Losses:
     )
 
 
-def of(home: Path) -> Losses:
-    """Ask a running installation by the URL that it keeps in its folder."""
-    engine = create_engine(installation.remembered(home)["CARINA_DATABASE_URL"])
+def of(home: Path, database_url: str) -> Losses:
+    """Ask a running installation."""
+    engine = create_engine(database_url)
     try:
         with engine.connect() as connection:
             return look(connection, home)
@@ -65,7 +67,13 @@ def say(found: Losses) -> None:
             print(f"{word}: {uid}")
 
 
-if __name__ == "__main__":
-    missing = of(Path(sys.argv[1]).absolute())
+def main(folder: str) -> int:
+    """Name what is missing of the installation in a folder; return the exit code."""
+    home = installation.enter(Path(folder))
+    missing = of(home, load().database_url.get_secret_value())
     say(missing)
-    sys.exit(1 if missing.studies else 0)
+    return 1 if missing.studies else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
