@@ -54,6 +54,19 @@ class SignOpinion:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionSign:
+    """A sign believed on the film, in one region of it.
+
+    ``presence`` is the sign's on the whole film; ``probability`` 0..1 that it touches this region,
+    for which no limits were measured.
+    """
+
+    sign: Sign
+    presence: Presence
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class QualityOpinion:
     """How the film was taken, in one respect; ``presence`` follows the bundle's limits."""
 

@@ -5,14 +5,16 @@ A border: dictionaries begin here and nowhere before. No header value of the pat
 
 from typing import TYPE_CHECKING, Any
 
+from models.report import signs
 from models.report.technique import MIRRORED_FROM
 from models.values import Analysis, OutOfScope, VisualStep
-from models.vocabulary import Capability, Side
+from models.vocabulary import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.opinions import QualityOpinion, SignOpinion
+    from models.opinions import QualityOpinion, RegionSign
+    from models.report.signs import ToldSign
     from models.values import (
         AnatomyRegion,
         Finding,
@@ -88,6 +90,7 @@ def _seen(sight: "Sight | None") -> "Json":
         return {"view": None, "mirrored": None, "regions": []}
     view, doubt = sight.scope.view_position, sight.scope.mirrored >= MIRRORED_FROM
     sure = sight.sides.sure if sight.sides else not doubt
+    told = signs.told(sight, sides_known=sure)
     without_signs = Capability.SIGNS in sight.unavailable
     without_quality = Capability.QUALITY in sight.unavailable
     return {
@@ -95,25 +98,23 @@ def _seen(sight: "Sight | None") -> "Json":
         "mirrored": sight.sides.mirrored if sight.sides else doubt,
         "mirrored_score": round(sight.scope.mirrored, 4),
         "sides_sure": sure,
-        "regions": [_region(region) for region in sight.regions],
+        "regions": [_region(region, sure=sure) for region in sight.regions],
         "exchanged": list(sight.exchanged),
         "out_of_order": list(sight.out_of_order),
-        "signs": None if without_signs else [_sign(one, sure=sure) for one in sight.signs],
+        "signs": None if without_signs else [_sign(one) for one in told],
         "quality": None if without_quality else [_quality(one) for one in sight.qualities],
         "not_available": list(sight.unavailable),
     }
 
 
-def _sign(opinion: "SignOpinion", *, sure: bool) -> "Json":
-    """Return a sign with its place; nothing with a side where the sides are in doubt."""
-    region = opinion.structure.value if opinion.structure else None
-    side = region.split()[0] if region and region.split()[0] in {*Side} else None
+def _sign(told: "ToldSign") -> "Json":
     return {
-        "name": opinion.sign.value,
-        "state": opinion.presence.value,
-        "probability": round(opinion.probability, 4),
-        "side": side if sure else None,
-        "region": region if sure or side is None else None,
+        "name": told.sign.value,
+        "state": told.presence.value,
+        "probability": round(told.probability, 4),
+        "side": told.side.value if told.side else None,
+        "region": told.region.value if told.region else None,
+        "unusual_place": told.unusual_place,
     }
 
 
@@ -125,11 +126,23 @@ def _quality(opinion: "QualityOpinion") -> "Json":
     }
 
 
-def _region(region: "AnatomyRegion") -> "Json":
+def _region(region: "AnatomyRegion", *, sure: bool) -> "Json":
+    """Return a region; ``uncertainty`` in source px, ``attributes`` the signs believed there."""
+    here = signs.signs_of(region, sides_known=sure)
     return {
         "name": region.structure.value,
         "box": _box(region.box),
         "score": round(region.score, 4),
+        "uncertainty": None if region.spread is None else round(region.spread, 2),
+        "attributes": None if here is None else [_attribute(one) for one in here],
+    }
+
+
+def _attribute(sign: "RegionSign") -> "Json":
+    return {
+        "name": sign.sign.value,
+        "state": sign.presence.value,
+        "probability": round(sign.probability, 4),
     }
 
 

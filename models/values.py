@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.errors import EmptyBox
-from models.opinions import QualityOpinion, ScopeOpinion, SidesOpinion, SignOpinion
+from models.opinions import QualityOpinion, RegionSign, ScopeOpinion, SidesOpinion, SignOpinion
 from models.vocabulary import (
     AnatomicStructure,
     BundleUse,
@@ -109,11 +109,17 @@ class ChestImage:
 
 @dataclass(frozen=True, slots=True)
 class AnatomyRegion:
-    """One region, source pixels; ``score`` 0..1: the network's belief that it is visible."""
+    """One region, source pixels; ``score`` 0..1: the network's belief that it is visible.
+
+    ``spread``, px, is how wide the network looked for an edge: the standard deviation of its heat
+    map, mean of the four edges; no error bar. ``signs`` are those believed here. None: no head.
+    """
 
     structure: AnatomicStructure
     box: PixelBox
     score: float
+    spread: float | None = None
+    signs: tuple[RegionSign, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

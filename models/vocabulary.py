@@ -116,6 +116,7 @@ class Capability(StrEnum):
     """What a network can tell beside boxes; named where it cannot."""
 
     PRESENCE = "whether a region is visible"
+    SPREAD = "how wide it looked for the edges of a region"
     FINDINGS = "findings"
     SIGNS = "signs"
     ATTRIBUTES = "places of signs"

@@ -9,7 +9,7 @@ from PIL import Image
 from models.anatomy import sides
 from models.anatomy.session import REASONS, VIEWS
 from models.geometry import Letterbox, Turn, clip, from_cxcywh
-from models.opinions import QualityOpinion, ScopeOpinion, SidesOpinion, SignOpinion
+from models.opinions import QualityOpinion, RegionSign, ScopeOpinion, SidesOpinion, SignOpinion
 from models.values import AnatomyRegion, Sight
 from models.vocabulary import (
     AnatomicStructure,
@@ -34,6 +34,7 @@ IN_SCOPE_FROM: Final = 0.5
 NOT_JUDGED: Final = 0.5  # what is said where a head is missing: neither seen nor unseen
 LEVELS: Final = 255  # of a soft mask that is drawn
 LEAST_SIZE: Final = 1e-4  # of the square; a box is never without area
+HERE_FROM: Final = 0.5  # chance from which a sign that is believed is said to touch a region
 
 
 class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
@@ -106,13 +107,14 @@ class Reader:
         if "masks" in outputs:
             names = tuple(MaskName(name) for name in bundle.masks)
             masks = SoftMasks(sigmoid(outputs["masks"]), names, frame, turn)
+        signs = self._signs(outputs)
         return Sight(
             scope=self._opinion(outputs, opinion),
-            regions=self._regions(outputs, frame, turn),
+            regions=self._regions(outputs, place, signs),
             probabilities=_chances(outputs, "findings", map(Observation, bundle.observations)),
             masks=masks,
             sides=opinion,
-            signs=self._signs(outputs),
+            signs=signs,
             qualities=self._qualities(outputs),
             exchanged=order.exchanged,
             out_of_order=order.broken,
@@ -120,21 +122,50 @@ class Reader:
         )
 
     def _regions(
-        self, outputs: "Outputs", frame: Letterbox, turn: Turn
+        self, outputs: "Outputs", place: tuple[Letterbox, Turn], signs: tuple[SignOpinion, ...]
     ) -> tuple[AnatomyRegion, ...]:
         """Boxes from the network's square to stored pixels, cut to the film; always all."""
+        frame, turn = place
         count = len(self._bundle.regions)
         scores = np.full(count, NOT_JUDGED)
         if "presence" in outputs:
             scores = sigmoid(outputs["presence"])
+        spreads: list[float | None] = [None] * count
+        if "spread" in outputs:
+            spreads = [float(share) * frame.side / frame.scale for share in outputs["spread"]]
+        found = self._signs_by_region(outputs, signs)
         regions = []
-        for name, values, score in zip(self._bundle.regions, outputs["boxes"], scores, strict=True):
-            x, y, width, height = (float(v) for v in values)
+        for row, name in enumerate(self._bundle.regions):
+            x, y, width, height = (float(v) for v in outputs["boxes"][row])
             sizes = max(width, LEAST_SIZE), max(height, LEAST_SIZE)
             box = frame.to_source(from_cxcywh((x, y, *sizes), frame.side))
             box = turn.undo_box(clip(box, frame.rows, frame.columns), frame.rows, frame.columns)
-            regions.append(AnatomyRegion(AnatomicStructure(name), box, float(score)))
+            structure = AnatomicStructure(name)
+            here = None if found is None else found[structure]
+            regions.append(AnatomyRegion(structure, box, float(scores[row]), spreads[row], here))
         return tuple(regions)
+
+    def _signs_by_region(
+        self, outputs: "Outputs", signs: tuple[SignOpinion, ...]
+    ) -> "dict[AnatomicStructure, tuple[RegionSign, ...]] | None":
+        """List the signs believed on the film by the regions they touch, the likeliest first.
+
+        The region that a sign is named for counts always, so that both lists agree.
+        """
+        if "attributes" not in outputs:
+            return None
+        chances = sigmoid(outputs["attributes"])
+        found = {}
+        for row, name in zip(chances, self._bundle.regions, strict=True):
+            here = [
+                RegionSign(sign.sign, sign.presence, float(chance))
+                for sign, chance in zip(signs, row, strict=True)
+                if sign.presence is not Presence.ABSENT
+                and (chance >= HERE_FROM or sign.structure == name)
+            ]
+            here.sort(key=lambda one: -one.probability)
+            found[AnatomicStructure(name)] = tuple(here)
+        return found
 
     def _opinion(self, outputs: "Outputs", opinion: SidesOpinion | None) -> ScopeOpinion:
         """Return the scope head, moved so that the bundle's operating point lies at 0.5.

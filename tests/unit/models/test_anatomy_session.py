@@ -50,14 +50,16 @@ def test_a_network_with_boxes_alone_gives_all_regions_and_says_what_it_lacks(
     (sight,) = eye.look([film])
     assert [r.structure for r in sight.regions] == list(AnatomicStructure)
     assert sight.unavailable == (
-        "whether a region is visible", "findings", "signs", "places of signs", "outlines",
-        "whether the film may be read", "the view", "which side is which", "how the film was taken",
+        "whether a region is visible", "how wide it looked for the edges of a region", "findings",
+        "signs", "places of signs", "outlines", "whether the film may be read", "the view",
+        "which side is which", "how the film was taken",
     )  # fmt: skip
     assert sight.sides is None
     assert sight.scope.mirrored >= 0.5  # nobody may state a side
     told = summary.to_json(pipeline.analyse(film, eye))
     assert told["in_scope"] is False
     assert len(told["regions"]) == 36
+    assert told["regions"][0]["uncertainty"] is told["regions"][0]["attributes"] is None
     assert told["signs"] is None
     assert told["not_available"] == list(sight.unavailable)
 
@@ -82,9 +84,35 @@ def test_signs_have_their_state_and_their_place(tmp_path: Path) -> None:
     assert (pneumothorax.sign, pneumothorax.presence) == (Sign.PNEUMOTHORAX, Presence.PRESENT)
     assert pneumothorax.structure is AnatomicStructure.LEFT_APICAL_ZONE
     assert (nodule.presence, nodule.structure) == (Presence.ABSENT, None)
+    here = {region.structure: region.signs for region in sight.regions}
+    ((sign, chance),) = [
+        (s.sign, s.probability) for s in here.pop(AnatomicStructure.LEFT_APICAL_ZONE) or ()
+    ]
+    assert (sign, chance) == (Sign.PNEUMOTHORAX, pytest.approx(0.9526, abs=1e-3))
+    assert set(here.values()) == {()}
     (rotated,) = sight.qualities
     assert (rotated.quality, rotated.presence) == (Quality.ROTATED, Presence.PRESENT)
     assert rotated.probability == pytest.approx(0.8808, abs=1e-3)
+
+
+def test_a_sign_stands_in_the_region_it_is_named_for_however_unlikely(tmp_path: Path) -> None:
+    places = np.full((36, len(SIGNS)), -5.0, np.float32)
+    places[list(AnatomicStructure).index(AnatomicStructure.SPINE), 0] = -1.0
+    outputs = {
+        "boxes": boxes(), "signs": np.asarray([3.0, -3.0]), "attributes": places,
+        "quality": np.asarray([2.0]),
+    }  # fmt: skip
+    (sight,) = OnnxEye(write(tmp_path / "b", outputs, WITH_SIGNS)).look([a_film(300, 260)])
+    (spine,) = [r for r in sight.regions if r.signs]
+    assert spine.structure is sight.signs[0].structure is AnatomicStructure.SPINE
+
+
+def test_the_width_of_the_heat_maps_is_told_in_pixels_of_the_film(tmp_path: Path) -> None:
+    outputs = {"boxes": boxes(), "spread": np.full(36, 0.05, np.float32)}
+    operating = {"operating": {"spread_limit": 1.0, "spread_slope": 1.0}}
+    (sight,) = OnnxEye(write(tmp_path / "b", outputs, operating)).look([a_film(300, 260)])
+    longer_side = 300
+    assert [r.spread for r in sight.regions] == pytest.approx([0.05 * longer_side] * 36)
 
 
 def test_a_surplus_and_a_missing_output_are_both_named(tmp_path: Path) -> None:

@@ -2,11 +2,20 @@
 
 import json
 
-from films import a_film
+from films import EyeWithSigns, a_film
 
 from models import pipeline, summary
 from models.fakes import FakeEye, Planted
-from models.vocabulary import Observation, ScopeReason, ViewPosition
+from models.opinions import SignOpinion
+from models.values import Analysis
+from models.vocabulary import (
+    AnatomicStructure,
+    Observation,
+    Presence,
+    ScopeReason,
+    Sign,
+    ViewPosition,
+)
 
 
 def test_a_draft_is_plain_json_with_all_its_parts() -> None:
@@ -53,3 +62,46 @@ def test_the_view_of_the_header_goes_before_the_impression_of_the_eye() -> None:
     film = a_film(view_position=ViewPosition.AP)
     line = summary.to_json(pipeline.analyse(film, FakeEye()))
     assert (line["view"], line["view_stated"]) == ("AP", True)
+
+
+SIGN = SignOpinion(Sign.PNEUMOTHORAX, 0.91, Presence.PRESENT, AnatomicStructure.LEFT_APICAL_ZONE)
+
+
+def test_regions_tell_their_uncertainty_and_the_signs_believed_there() -> None:
+    line = json.loads(json.dumps(summary.to_json(analyse(EyeWithSigns(signs=(SIGN,))))))
+    regions = {region["name"]: region for region in line["regions"]}
+    assert regions["left apical zone"]["uncertainty"] == 4.0
+    assert regions["left apical zone"]["attributes"] == [
+        {"name": "pneumothorax", "state": "PRESENT", "probability": 0.75}
+    ]
+    assert regions["spine"]["attributes"] == []
+    assert line["signs"] == [
+        {
+            "name": "pneumothorax",
+            "state": "PRESENT",
+            "probability": 0.91,
+            "side": "left",
+            "region": "left apical zone",
+            "unusual_place": False,
+        }
+    ]
+
+
+def test_a_network_without_those_heads_gives_null() -> None:
+    line = summary.to_json(analyse(FakeEye()))
+    assert {region["uncertainty"] for region in line["regions"]} == {None}
+    assert all(region["attributes"] is None for region in line["regions"])
+
+
+def test_no_region_with_a_side_has_signs_while_the_sides_are_in_doubt() -> None:
+    line = summary.to_json(analyse(EyeWithSigns(signs=(SIGN,), mirrored=0.9)))
+    regions = {region["name"]: region for region in line["regions"]}
+    assert regions["left apical zone"]["attributes"] is None
+    assert regions["spine"]["attributes"] == []
+    assert (line["signs"][0]["side"], line["signs"][0]["region"]) == (None, None)
+
+
+def analyse(eye: FakeEye) -> Analysis:
+    result = pipeline.analyse(a_film(), eye)
+    assert isinstance(result, Analysis)
+    return result
