@@ -27,6 +27,7 @@ LIGHT: "Colour" = (235, 238, 242)
 _LEAST_FONT = 10  # px; smaller cannot be read
 _NEAR_PX = 8
 _DASH = (9, 6)  # px drawn, px left out
+_HATCH_PX = 12  # from one slanting line to the next, along a row
 
 
 @dataclass(slots=True)
@@ -54,6 +55,15 @@ class Canvas:
         small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
         rim = small & ~_eroded(small, width)
         self.picture.paste(colour, (0, 0), Image.fromarray(rim))
+
+    def hatch(self, mask: "NDArray[np.bool_]", colour: "Colour") -> None:
+        """Draw the rim of a mask of the film, and slanting lines across it."""
+        size = self.picture.size
+        small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+        row, column = np.arange(small.shape[0])[:, None], np.arange(small.shape[1])
+        slanting = (row + column) % _HATCH_PX == 0
+        drawn = small & (slanting | ~_eroded(small, 1))
+        self.picture.paste(colour, (0, 0), Image.fromarray(drawn))
 
     def frame(self, box: "PixelBox", colour: "Colour", *, dashed: bool = False) -> None:
         """Draw a box, thin; dashed for what is only possible."""

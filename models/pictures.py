@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models import pictures_signs
 from models.canvas import LIGHT, Canvas, footer_height, wrap
 from models.grounding import VISIBLE_FROM, Regions
 from models.ontology import places
 from models.report import technique
 from models.report.wording import CERTAINTY, NAME
-from models.values import PixelBox
+from models.values import Analysis, PixelBox
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence, SpacingSource
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.values import (
-        Analysis,
         AnatomyRegion,
         ChestImage,
         Finding,
@@ -57,6 +57,7 @@ _GROUP_COLOUR = {
     "bones": (240, 228, 66),
     "others": (204, 121, 167),
 }
+_GROUP_WORDS = "Green: mediastinum. Blue: lungs. Yellow: bones. Violet: below. Grey: parts."
 _SHORT = {Observation.ENLARGED_CARDIAC_SILHOUETTE: "enlarged heart"}
 _KEPT_CLEAR = (AnatomicStructure.RIGHT_LUNG, AnatomicStructure.LEFT_LUNG)
 _POSITIVE = (Presence.PRESENT, Presence.UNCERTAIN)
@@ -66,16 +67,19 @@ _FONT_SHARE = 1 / 70  # height of the letters over the size of the picture
 _LEAST_WIDTH = 0.75  # of the size: a footer is never narrower than this
 
 
-def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
+def overlay(analysis: "Analysis", size: int = 1024, *, signs: bool = False) -> "NDArray[np.uint8]":
     """Draw the film with its findings: ``(rows, columns, 3)``, no side longer than ``size`` px.
 
     Solid frames are likely, dashed ones possible; thin lines are lungs, heart and what was
-    measured.
+    measured. ``signs`` adds those that are called, for `carina look`: none is delivered with them.
     """
-    lines = _footer(analysis)
+    shown = pictures_signs.of(analysis.image, analysis.sight) if signs else None
+    lines = _footer(analysis, shown.legend() if shown else ())
     layout = _layout(analysis.image, lines, size)
     lungs = [r.box for r in analysis.anatomy if r.structure in _KEPT_CLEAR]
     canvas = Canvas(analysis.image, layout.scale, layout.font_px, tuple(lungs))
+    if shown:
+        shown.under(canvas)
     by_id = {finding.finding_id: finding for finding in analysis.findings}
     for mask in analysis.masks:
         if mask.organ is not None:
@@ -85,6 +89,8 @@ def overlay(analysis: "Analysis", size: int = 1024) -> "NDArray[np.uint8]":
             canvas.outline(mask.mask, colour, width=canvas.line_px)
     for finding in analysis.findings:
         _draw(canvas, finding)
+    if shown:
+        shown.labels(canvas)
     _mark_sides(canvas, analysis.image, analysis.sight)
     _mark_scale(canvas)
     return np.asarray(canvas.with_footer(lines, layout.width))
@@ -105,10 +111,19 @@ def refused(image: "ChestImage", result: "OutOfScope", size: int = 1024) -> "NDA
 
 
 def regions_overlay(
-    image: "ChestImage", regions: "Sequence[AnatomyRegion]", size: int = 1024
+    image: "ChestImage",
+    regions: "Sequence[AnatomyRegion]",
+    size: int = 1024,
+    *,
+    remarks: "Sequence[str]" = (),
 ) -> "NDArray[np.uint8]":
-    """Draw the boxes of all regions with their names; dashed where the eye does not believe it."""
-    lines = [(f"{BANNER}. Regions found, by group; dashed: not believed to be visible.", _AMBER)]
+    """Draw the boxes of all regions with their names; dashed where the eye does not believe it.
+
+    ``remarks`` stand below, see :func:`region_remarks`.
+    """
+    lines = [(f"{BANNER}. Regions found; dashed: not believed to be visible.", _AMBER)]
+    lines += [(words, _AMBER) for words in remarks]
+    lines += [(_GROUP_WORDS, LIGHT), (NOT_FOR, _GREY)]
     layout = _layout(image, lines, size)
     canvas = Canvas(image, layout.scale, layout.font_px)
     for region in sorted(regions, key=lambda region: -region.box.area):
@@ -117,6 +132,16 @@ def regions_overlay(
     for region in sorted(regions, key=lambda region: region.box.area):
         canvas.label(region.structure.value, region.box, _region_colour(region), share=0.8)
     return np.asarray(canvas.with_footer(lines, layout.width))
+
+
+def region_remarks(result: "Analysis | OutOfScope") -> list[str]:
+    """Say beside the regions what casts doubt on them: a film that is not read, sides in doubt."""
+    remarks = [] if isinstance(result, Analysis) else [f"NOT READ. {result.words}"]
+    if result.sight is None:
+        return remarks
+    if result.sight.scope.mirrored >= technique.MIRRORED_FROM:
+        remarks.append("SIDES IN DOUBT: right and left in the names may be exchanged.")
+    return remarks + _disorder(result.sight)
 
 
 def _draw(canvas: Canvas, finding: "Finding") -> None:
@@ -166,7 +191,9 @@ def _mark_sides(canvas: Canvas, image: "ChestImage", sight: "Sight") -> None:
         canvas.corner(letter if known or letter in "FH" else f"{letter}?", place)
 
 
-def _footer(analysis: "Analysis") -> "list[tuple[str, Colour]]":
+def _footer(
+    analysis: "Analysis", legend: "Sequence[tuple[str, Colour]]" = ()
+) -> "list[tuple[str, Colour]]":
     lines: list[tuple[str, Colour]] = [(_headline(analysis), _AMBER)]
     lines += [(words, _AMBER) for words in _doubts(analysis.sight)]
     lines += [(sentence.text, LIGHT) for sentence in analysis.report.impression]
@@ -175,6 +202,7 @@ def _footer(analysis: "Analysis") -> "list[tuple[str, Colour]]":
         ("Solid frame: likely. Dashed frame: possible. Thin: lungs, heart, widths.", _GREY)
     )
     lines.append((analysis.report.not_assessed, _GREY))
+    lines += legend  # after the draft's own words, which say that it did not look for these
     lines.append((NOT_FOR, _GREY))
     return lines
 
@@ -189,9 +217,12 @@ def _doubts(sight: "Sight") -> list[str]:
             if shown
             else "SIDES IN DOUBT: the film may be shown mirrored; no side is stated."
         )
-    if sight.out_of_order:
-        doubts.append("Regions lie where they cannot: " + "; ".join(sight.out_of_order))
-    return doubts
+    return doubts + _disorder(sight)
+
+
+def _disorder(sight: "Sight") -> list[str]:
+    where = "; ".join(sight.out_of_order)
+    return [f"Regions lie where they cannot: {where}"] if where else []
 
 
 def _headline(analysis: "Analysis") -> str:

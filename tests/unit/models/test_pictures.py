@@ -4,15 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from films import a_film
+from films import EyeWithSigns, a_film
 from PIL import Image
 
-from models import pictures, pipeline
+from models import pictures, pictures_signs, pipeline
 from models.canvas import Canvas, wrap
 from models.fakes import FakeEye, Planted
-from models.opinions import SidesOpinion
+from models.opinions import SidesOpinion, SignOpinion
 from models.values import Analysis, ChestImage, OutOfScope, PixelBox
-from models.vocabulary import AnatomicStructure, Observation, ScopeReason
+from models.vocabulary import (
+    AnatomicStructure,
+    MaskName,
+    Observation,
+    Presence,
+    ScopeReason,
+    Sign,
+)
 
 GREEN = (0, 255, 0)
 
@@ -85,6 +92,87 @@ def test_regions_are_drawn_with_dashes_where_they_are_not_believed() -> None:
     solid = coloured(pictures.regions_overlay(film, sure, 700)).sum()
     dashed = coloured(pictures.regions_overlay(film, unsure, 700)).sum()
     assert 0 < dashed < solid
+
+
+def test_the_remarks_on_regions_tell_of_a_refused_film_and_of_sides_in_doubt() -> None:
+    eye = FakeEye(in_scope=0.1, reason=ScopeReason.NOT_FRONTAL, mirrored=0.6)
+    result = pipeline.analyse(a_film(), eye)
+    refused, doubt = pictures.region_remarks(result)
+    assert refused.startswith("NOT READ. ")
+    assert doubt.startswith("SIDES IN DOUBT")
+    assert pictures.region_remarks(a_draft(FakeEye())) == []
+
+
+AIR = PixelBox(160, 40, 220, 120)
+LINE = PixelBox(120, 40, 124, 160)
+OUTLINES = {MaskName.PNEUMOTHORAX: AIR, MaskName.DEVICE: LINE}
+LEFT_APEX = AnatomicStructure.LEFT_APICAL_ZONE
+
+
+def with_signs(presence: Presence, *signs: Sign) -> EyeWithSigns:
+    opinions = tuple(SignOpinion(sign, 0.7, presence, LEFT_APEX) for sign in signs)
+    return EyeWithSigns(signs=opinions, outlines=OUTLINES)
+
+
+def exactly(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((picture == np.asarray(colour)).all(axis=2).sum())
+
+
+def test_signs_that_are_called_are_framed_and_their_masks_drawn() -> None:
+    draft = a_draft(with_signs(Presence.PRESENT, Sign.PNEUMOTHORAX, Sign.CHEST_TUBE))
+    picture = pictures.overlay(draft, 800, signs=True)
+    for colour in (pictures_signs.FRAME, pictures_signs.AIR, pictures_signs.DEVICE):
+        assert exactly(picture, colour) > 50
+
+
+def test_each_mask_is_drawn_for_its_own_signs_only() -> None:
+    air, tube = (
+        pictures_signs.of(draft.image, draft.sight)
+        for draft in (
+            a_draft(with_signs(Presence.PRESENT, sign))
+            for sign in (Sign.PNEUMOTHORAX, Sign.ENTERIC_TUBE)
+        )
+    )
+    assert air.air is not None
+    assert air.devices is None
+    assert tube.air is None
+    assert tube.devices is not None
+    assert tube.devices[60, 121]
+
+
+def test_what_is_not_called_is_not_drawn_but_named() -> None:
+    draft = a_draft(with_signs(Presence.UNCERTAIN, Sign.PNEUMOTHORAX, Sign.CHEST_TUBE))
+    shown = pictures_signs.of(draft.image, draft.sight)
+    assert (shown.frames, shown.air, shown.devices) == ((), None, None)
+    called, unsure = (text for text, _ in shown.legend())
+    assert called.endswith("Called present: none.")
+    assert unsure == "Uncertain, not drawn: pneumothorax 0.70, chest tube 0.70."
+
+
+def test_the_signs_of_one_region_share_a_frame() -> None:
+    draft = a_draft(with_signs(Presence.PRESENT, Sign.PNEUMOTHORAX, Sign.NODULE))
+    ((_, text),) = pictures_signs.of(draft.image, draft.sight).frames
+    assert text == "pneumothorax 0.70\nnodule 0.70"
+
+
+def test_a_region_that_is_not_visible_is_not_framed() -> None:
+    eye = replace(with_signs(Presence.PRESENT, Sign.NODULE), unseen=frozenset({LEFT_APEX}))
+    draft = a_draft(eye)
+    shown = pictures_signs.of(draft.image, draft.sight)
+    assert shown.frames == ()
+    assert "framed" not in shown.legend()[0][0]
+
+
+def test_a_called_tube_without_an_outline_is_said_to_have_none() -> None:
+    draft = a_draft(replace(with_signs(Presence.PRESENT, Sign.PACEMAKER), outlines={}))
+    texts = [text for text, _ in pictures_signs.of(draft.image, draft.sight).legend()]
+    assert "Outlined: tubes, lines and devices; no outline was found" in texts
+
+
+def test_no_sign_is_on_a_picture_that_is_delivered() -> None:
+    seen = with_signs(Presence.PRESENT, Sign.PNEUMOTHORAX, Sign.CHEST_TUBE)
+    without = replace(seen, signs=())
+    assert np.array_equal(pictures.overlay(a_draft(seen)), pictures.overlay(a_draft(without)))
 
 
 def test_a_label_stays_on_the_film_and_off_other_labels() -> None:
