@@ -43,10 +43,18 @@ def deliver() -> None:
 def look(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="DICOM, PNG or JPEG")],
     *,
-    out: Annotated[Path | None, typer.Option(help="Write the picture with the findings")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the picture with findings and signs")
+    ] = None,
+    regions: Annotated[
+        Path | None, typer.Option(help="Write the picture with the boxes of all 36 regions")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object a line")] = False,
 ) -> None:
-    """Read images here and now, without any service; the words are a draft, not a report."""
+    """Read images here and now, without any service; the words are a draft, not a report.
+
+    Below the draft stand the signs, which no draft states: their limits are of simulated films.
+    """
     failed = False
     for path, seen in _look_at(images, load()):
         if isinstance(seen, str):
@@ -59,10 +67,9 @@ def look(
             terminal.as_json_line(_as_json(path, seen.result))
         else:
             _tell(path, seen.result)
-        if out is not None:
-            target = out if len(images) == 1 else out.with_stem(f"{out.stem}-{path.stem}")
-            _draw(seen, target)
-            if not as_json:  # its output holds nothing but objects
+        written = _write(seen, (out, regions), f"-{path.stem}" if len(images) > 1 else "")
+        if not as_json:  # its output holds nothing but objects
+            for target in written:
                 terminal.say(f"  wrote {target}")
     if failed:
         sys.exit(FAILED)
@@ -149,6 +156,7 @@ def _as_json(path: Path, result: "Analysis | OutOfScope") -> "dict[str, Any]":
 
 
 def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
+    from models.report import signs  # noqa: PLC0415
     from models.values import OutOfScope  # noqa: PLC0415
 
     terminal.say(f"{path}: AI DRAFT, not verified")
@@ -162,6 +170,18 @@ def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
     for words in (result.partial_reason, result.report.not_assessed, *result.report.limits):
         if words:
             terminal.say(f"  {words}")
+    for words in signs.words(result.image, result.sight):
+        terminal.say(f"  {words}")
+
+
+def _write(seen: _Seen, targets: tuple[Path | None, Path | None], suffix: str) -> list[Path]:
+    """Write the picture of the findings and that of the regions, where a target is given."""
+    written = []
+    for draw, target in zip((_draw, _draw_regions), targets, strict=True):
+        if target is not None:
+            written.append(target.with_stem(target.stem + suffix))
+            draw(seen, written[-1])
+    return written
 
 
 def _draw(seen: _Seen, target: Path) -> None:
@@ -173,7 +193,20 @@ def _draw(seen: _Seen, target: Path) -> None:
     if isinstance(seen.result, OutOfScope):
         drawn = pictures.refused(seen.image, seen.result, OVERLAY_PX)
     else:
-        drawn = pictures.overlay(seen.result, OVERLAY_PX)
+        drawn = pictures.overlay(seen.result, OVERLAY_PX, signs=True)
+    Image.fromarray(drawn).save(target)
+
+
+def _draw_regions(seen: _Seen, target: Path) -> None:
+    """Draw the boxes of a film, of one that is not read too: they tell why."""
+    from PIL import Image  # noqa: PLC0415
+
+    from models import pictures  # noqa: PLC0415
+
+    sight = seen.result.sight
+    regions = sight.regions if sight is not None else ()
+    remarks = pictures.region_remarks(seen.result)
+    drawn = pictures.regions_overlay(seen.image, regions, OVERLAY_PX, remarks=remarks)
     Image.fromarray(drawn).save(target)
 
 

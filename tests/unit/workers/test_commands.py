@@ -3,13 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from films import EyeWithSigns
 from PIL import Image
 
 from dicom import film
 from dicom.film import FilmDescription
 from models import bundles
 from models.fakes import FakeEye, Planted
-from models.vocabulary import Observation, ScopeReason
+from models.opinions import SignOpinion
+from models.vocabulary import AnatomicStructure, Observation, Presence, ScopeReason, Sign
 from service.settings import Settings
 from workers import commands, nets
 
@@ -43,6 +45,42 @@ def test_look_says_first_that_it_is_a_draft(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("AI DRAFT, not verified")
     assert any("Not looked for" in line for line in lines)
+
+
+def test_look_tells_the_signs_after_the_draft(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tube = SignOpinion(Sign.CHEST_TUBE, 0.6, Presence.PRESENT, AnatomicStructure.LEFT_LUNG)
+    use(monkeypatch, EyeWithSigns(signs=(tube,)))
+    commands.look([picture])
+    lines = capsys.readouterr().out.splitlines()
+    heading = next(n for n, line in enumerate(lines) if line.startswith("  Signs (in no draft"))
+    assert lines[heading + 1] == "    called present: chest tube 0.60 (left lung)"
+    assert not any("chest tube" in line for line in lines[:heading])
+
+
+def test_look_draws_the_signs(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tube = SignOpinion(Sign.CHEST_TUBE, 0.6, Presence.PRESENT, AnatomicStructure.LEFT_LUNG)
+    drawn = []
+    for eye in (EyeWithSigns(signs=(tube,)), FakeEye()):
+        use(monkeypatch, eye)
+        commands.look([picture], out=tmp_path / "drawn.png", as_json=True)
+        drawn.append((tmp_path / "drawn.png").read_bytes())
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("in_scope", [0.99, 0.1])
+def test_look_draws_the_regions_of_a_film_that_is_not_read_too(
+    in_scope: float, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, FakeEye(in_scope=in_scope, reason=ScopeReason.NOT_FRONTAL))
+    commands.look([picture], regions=tmp_path / "regions.png", as_json=True)
+    with Image.open(tmp_path / "regions.png") as drawn:
+        pixels = np.asarray(drawn).astype(int)
+    assert (np.ptp(pixels, axis=2) > 40).sum() > 1000
+    assert max(pixels.shape) <= commands.OVERLAY_PX
 
 
 def test_look_reads_dicom_and_pictures_alike(
