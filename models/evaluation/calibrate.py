@@ -39,6 +39,7 @@ BATCH = 16
 SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
 HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
+PA = 1  # place among the views of calm films
 DEVICES = frozenset(SIGNS[SIGNS.index(Sign.ENDOTRACHEAL_TUBE) :])
 SENTENCES = (
     "Trained on films simulated from one CT and on {films} real films; for demonstration only.",
@@ -189,9 +190,7 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
             [seen.findings[rows, place] for rows in calm],
         )  # fmt: skip
     if "signs" in heads:
-        found["sign_thresholds"] = _sign_limits(
-            given, made, seen.signs[[i for rows in calm for i in rows]]
-        )
+        found["sign_thresholds"] = _sign_limits(given, made, [seen.signs[rows] for rows in calm])
     if "quality" in heads:
         truth = np.stack([exam.quality for exam in given.exams])
         found["quality_thresholds"] = {
@@ -201,13 +200,15 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     return found
 
 
-def _sign_limits(given: Tuning, made: Looked, calm: "Numbers") -> dict[str, list[float]]:
+def _sign_limits(given: Tuning, made: Looked, calm: "list[Numbers]") -> dict[str, list[float]]:
     truth, chances = np.stack([e.signs for e in given.exams]), sigmoid(made.signs)
     plain, found = given.plain(), {}
     for place, sign in enumerate(SIGNS):
         known = truth[:, place] != OPEN
-        # Patients without a finding in the lungs may well have a tube.
-        quiet = sigmoid(calm[:, place]) if sign not in DEVICES else np.zeros(0)
+        # Patients in bed without a finding in the lungs may well have a tube; those who stand
+        # for a PA film hardly ever.
+        asked = calm[PA:] if sign in DEVICES else calm
+        quiet = sigmoid(np.concatenate([rows[:, place] for rows in asked]))
         found[sign.value] = limits.of_sign(
             chances[known, place], truth[known, place] == PRESENT, plain[known], quiet
         )
