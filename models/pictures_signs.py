@@ -113,6 +113,6 @@ def _mask(sight: "Sight", name: MaskName, least_area: float) -> "NDArray[np.bool
     """Return the parts of a mask that count; None when there are none."""
     if name not in sight.masks:
         return None
-    soft = sight.masks[name]
+    soft = blobs.levels_of(sight.masks, name)
     parts = blobs.find(soft, least_area=least_area)
     return film.paint(soft.shape, parts) if parts else None

@@ -49,13 +49,13 @@ class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
     ) -> None:
         self._small: dict[MaskName, NDArray[np.float32]] = dict(zip(names, small, strict=True))
         self._frame, self._turn = frame, turn
-        self._drawn: dict[MaskName, NDArray[np.float32]] = {}
+        self._drawn: dict[MaskName, NDArray[np.uint8]] = {}
 
     def __getitem__(self, name: MaskName) -> "NDArray[np.float32]":
-        drawn = self._drawn.get(name)
-        if drawn is None:
-            drawn = self._drawn[name] = self._draw(self._small[name])
-        return drawn
+        return np.asarray(self.levels(name) * np.float32(1 / LEVELS))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._small  # without drawing it
 
     def __iter__(self) -> Iterator[MaskName]:
         return iter(self._small)
@@ -63,11 +63,18 @@ class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
     def __len__(self) -> int:
         return len(self._small)
 
+    def levels(self, name: MaskName) -> "NDArray[np.uint8]":
+        """Return the mask on the film's stored grid, 0..255: a quarter of the memory of 0..1."""
+        drawn = self._drawn.get(name)
+        if drawn is None:
+            drawn = self._drawn[name] = self._draw(self._small[name])
+        return drawn
+
     def coarse(self, name: MaskName) -> "NDArray[np.float32]":
         """Return the mask as the network gave it: canonical, letterboxed square, 0..1."""
         return self._small[name]
 
-    def _draw(self, mask: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    def _draw(self, mask: "NDArray[np.float32]") -> "NDArray[np.uint8]":
         """Cut the padding off, enlarge to the canonical film, turn back to the stored grid.
 
         In steps of 1/255: a large film's masks take a third of the time that way.
@@ -79,7 +86,7 @@ class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
         size = (frame.columns, frame.rows)
         levels = np.rint(mask * LEVELS).astype(np.uint8)
         image = Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR, box=box)
-        return np.asarray(self._turn.undo(np.asarray(image)) * np.float32(1 / LEVELS))
+        return np.asarray(self._turn.undo(np.asarray(image)))
 
 
 class Reader:

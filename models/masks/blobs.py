@@ -14,10 +14,18 @@ from scipy import ndimage
 from models.values import PixelBox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from models.vocabulary import MaskName
+
+    Soft = NDArray[np.float32] | NDArray[np.uint8]
+    """A soft mask: 0..1, or in whole levels 0..255."""
 
 COARSE = 256  # px of the longer side of the grid on which blobs are told apart
 HALF = 0.5  # a soft mask is "in" from here
+LEVELS = 255  # of a soft mask in whole levels, which is in from the same half
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)  # diagonal neighbours touch
 
 
@@ -59,16 +67,36 @@ def step_of(shape: tuple[int, ...]) -> int:
     return max(1, -(-max(shape) // COARSE))
 
 
-def coarse(soft: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Every ``step``-th pixel of a soft mask, ``(ceil(rows/step), ceil(columns/step))``."""
+def levels_of(masks: "Mapping[MaskName, NDArray[np.float32]]", name: "MaskName") -> "Soft":
+    """Return a soft mask in whole levels where it is kept so, else as it is.
+
+    A film of 2000 x 2500 has 20 MB of float32 for each of its masks: asking for them costs more
+    than all that is done with them.
+    """
+    get = getattr(masks, "levels", None)
+    return masks[name] if get is None else np.asarray(get(name), np.uint8)
+
+
+def coarse(soft: "Soft") -> "NDArray[np.float32]":
+    """Every ``step``-th pixel of a soft mask, 0..1, ``(ceil(rows/step), ceil(columns/step))``."""
     step = step_of(soft.shape)
-    return soft[::step, ::step]
+    return np.asarray(soft[::step, ::step] * _unit(soft), np.float32)
 
 
-def find(soft: "NDArray[np.float32]", *, least_area: float) -> tuple[Blob, ...]:
+def _unit(soft: "Soft") -> np.float32:
+    """Return what one of a soft mask's steps is worth."""
+    return np.float32(1 / LEVELS if soft.dtype == np.uint8 else 1)
+
+
+def _within(soft: "Soft") -> "NDArray[np.bool_]":
+    """Return where a soft mask is in."""
+    return np.asarray(soft >= (np.uint8(LEVELS // 2 + 1) if soft.dtype == np.uint8 else HALF))
+
+
+def find(soft: "Soft", *, least_area: float) -> tuple[Blob, ...]:
     """Find the blobs of at least ``least_area`` film pixels, the largest first."""
     step = step_of(soft.shape)
-    labels, _ = ndimage.label(coarse(soft) >= HALF, structure=_NEIGHBOURS)
+    labels, _ = ndimage.label(_within(soft[::step, ::step]), structure=_NEIGHBOURS)
     blobs = [
         _at_full_resolution(soft, labels == number, window, step)
         for number, window in enumerate(ndimage.find_objects(labels), start=1)
@@ -87,7 +115,7 @@ def tight_box(mask: "NDArray[np.bool_]") -> PixelBox | None:
 
 
 def _at_full_resolution(
-    soft: "NDArray[np.float32]",
+    soft: "Soft",
     member: "NDArray[np.bool_]",
     window: tuple[slice, ...],
     step: int,
@@ -101,14 +129,14 @@ def _at_full_resolution(
     near = ndimage.binary_dilation(member, _NEIGHBOURS)
     row, column = rows.start * step, columns.start * step
     part = soft[row : row + near.shape[0] * step, column : column + near.shape[1] * step]
-    inside = (part >= HALF) & _enlarged(near, step, part.shape)
+    inside = _within(part) & _enlarged(near, step, part.shape)
     if holes.any():
         inside |= _enlarged(holes, step, part.shape)
     tight = _tight(inside)
     if tight is None:
         return None
     top, left, whole = tight
-    peak = float(part[inside].max())
+    peak = float(part[inside].max() * _unit(soft))
     row, column = row + top, column + left
     box = PixelBox(column, row, column + whole.shape[1], row + whole.shape[0])
     return Blob(row, column, whole, box, int(np.count_nonzero(whole)), peak)

@@ -78,7 +78,7 @@ def draw(sight: "Sight", span: float) -> Drawn:
     for observation, name in MASK_OF.items():
         if name not in sight.masks:  # a network without masks localises nothing
             continue
-        mask = sight.masks[name]
+        mask = blobs.levels_of(sight.masks, name)
         least = np.pi / 4 * (LEAST_DIAMETER[observation] * span) ** 2
         parts[observation] = blobs.find(mask, least_area=least)
         soft[observation] = blobs.coarse(mask)
@@ -93,7 +93,7 @@ def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
     for name in STRUCTURE_OF:
         if name not in sight.masks:
             continue
-        soft = sight.masks[name]
+        soft = blobs.levels_of(sight.masks, name)
         box = boxes.get(STRUCTURE_OF[name])
         found = [
             part

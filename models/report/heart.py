@@ -6,6 +6,7 @@ deviation of this ratio of boxes); the band is 90 %: the ratio corrected by the 
 standard deviations each way. The masks, drawn by another head of the network, must agree.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def _line(box: "PixelBox", axis: int, outlines: "Sequence[NDArray[np.bool_]]") -
     """Lay the width of a box where its organ is widest, or through its middle without outlines."""
     x, y = box.centre
     if outlines:
-        level = _widest(np.logical_or.reduce(outlines), axis)
+        level = _widest(functools.reduce(np.logical_or, outlines), axis)
         x, y = (x, level) if axis == 0 else (level, y)
     if axis == 1:
         return (x, box.y_min), (x, box.y_max)
