@@ -27,7 +27,7 @@ from models.training import cache, measures, real
 from models.training.export import settle
 from models.values import ChestImage
 from models.vocabulary import AnatomicStructure as A
-from models.vocabulary import Sign
+from models.vocabulary import MaskName, Sign
 
 if TYPE_CHECKING:
     from models.training.measures import Numbers
@@ -39,6 +39,7 @@ BATCH = 16
 SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
 HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
+ORGANS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG, MaskName.HEART)
 PA = 1  # place among the views of calm films
 DEVICES = frozenset(SIGNS[SIGNS.index(Sign.ENDOTRACHEAL_TUBE) :])
 SENTENCES = (
@@ -129,11 +130,13 @@ def levels(given: Tuning) -> None:
     held = platt.read(network, platt.MASKS)
     offsets = np.zeros((len(MASKS), 1, 1)) if held is None else held[1].copy()
     drawn = given.simulated().masks
+    calm = given.observed().masks[[row for rows in given.calm() for row in rows]]
     for place in range(len(MASKS)):
         truth = np.stack([exam.masks[place] for exam in given.exams])
         shown = truth.any(axis=(1, 2))
         if shown.sum() >= limits.FEWEST:
-            level = limits.of_mask(drawn[shown, place], truth[shown])
+            empty = calm[:, place] if MASKS[place] not in ORGANS else None
+            level = limits.of_mask(drawn[shown, place], truth[shown], empty)
             offsets[place] -= np.log(level / (1 - level))
     platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
     settle(given.folder, {})
@@ -171,10 +174,10 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     """Return everything the manifest needs, from validation films."""
     if "signs" in heads:
         scale(given)
-    if "masks" in heads:
-        levels(given)
     operating = {**sides(given), **scope(given)}
     settle(given.folder, {"operating": operating})
+    if "masks" in heads:
+        levels(given)
     made, seen, calm = given.simulated(), given.observed(), given.calm()
     plain = given.plain()
     found: dict[str, Any] = {

@@ -16,7 +16,8 @@ HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
 FALSE_REFUSALS = 0.01
 HALF, CLEARLY = 0.5, 0.01
-MASK_LEVELS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8)
+FALSE_AREA = 0.002  # share of calm real films that a mask of a finding may cover
+MASK_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SURE_RIGHT, SURE_COVERAGE, SURE_LEAST = 0.995, 0.97, 1.2  # the last in log odds
 DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
 
@@ -91,20 +92,27 @@ def of_scope(margins: "Numbers", spreads: "Numbers") -> dict[str, float]:
     }
 
 
-def of_mask(chances: "Numbers", truth: "Numbers") -> float:
+def of_mask(chances: "Numbers", truth: "Numbers", calm: "Numbers | None") -> float:
     """Choose from which chance on a place belongs to a mask: where masks overlap the truth best.
 
-    ``chances`` ``(n, side, side)`` uint8, chance x 255, and ``truth`` bool, of films that show it.
-    One half stays unless another level is clearly better: a line, thinner than a cell, is rarely
-    likelier than not in any one cell.
+    ``chances`` ``(n, side, side)`` uint8, chance x 255, and ``truth`` bool, of films that show it;
+    ``calm`` ``(m, side, side)`` of real films labelled *No Finding*, of which a mask may hardly
+    cover anything, None for organs. One half stays where it may, unless another level is clearly
+    better; where every level covers too much the highest is chosen.
     """
+    levels = [v for v in MASK_LEVELS if calm is None or _area(calm, v) <= FALSE_AREA]
     scores = {}
-    for level in (HALF, *MASK_LEVELS):
+    for level in levels or [max(MASK_LEVELS)]:
         drawn = chances >= round(level * 255)
         shared, either = ((f(drawn, truth)).sum((1, 2)) for f in (np.logical_and, np.logical_or))
         scores[level] = float(np.mean(shared / np.maximum(either, 1)))
     best = max(scores, key=lambda level: scores[level])
-    return best if scores[best] > scores[HALF] + CLEARLY else HALF
+    return best if scores[best] > scores.get(HALF, -1.0) + CLEARLY else HALF
+
+
+def _area(chances: "Numbers", level: float) -> float:
+    """Share of films that a mask covers from a level on."""
+    return float((chances >= round(level * 255)).mean())
 
 
 def _pair(found: "Numbers", present: float) -> list[float]:

@@ -164,12 +164,17 @@ def test_within_one_body_what_the_body_tells_is_left_out() -> None:
 def test_a_mask_begins_where_it_overlaps_the_truth_best() -> None:
     truth = np.zeros((3, 8, 8), bool)
     truth[:, 2:6, 2:6] = True
+    empty = np.zeros((2, 8, 8), np.uint8)
     faint = np.where(truth, 60, 5).astype(np.uint8)  # a chance of 0.24 within, 0.02 without
-    assert limits.of_mask(faint, truth) == pytest.approx(0.05)
-    assert limits.of_mask(np.where(truth, 250, 5).astype(np.uint8), truth) == 0.5
-    wide = np.where(truth, 250, 5).astype(np.uint8)
+    assert limits.of_mask(faint, truth, empty) == 0.1
+    assert limits.of_mask(faint, truth, np.full_like(empty, 40)) == 0.2  # 0.16 of calm films
+    sure = np.where(truth, 250, 5).astype(np.uint8)
+    assert limits.of_mask(sure, truth, None) == 0.5
+    assert limits.of_mask(sure, truth, np.full_like(empty, 160)) == 0.7
+    assert limits.of_mask(sure, truth, np.full_like(empty, 255)) == 0.95
+    wide = sure.copy()
     wide[:, 6:] = 160  # 0.63, beyond the truth
-    assert limits.of_mask(wide, truth) == 0.7
+    assert limits.of_mask(wide, truth, empty) == 0.7
 
 
 def test_the_level_of_a_mask_is_folded_per_plane(tmp_path: Path) -> None:
