@@ -55,7 +55,11 @@ def test_digests_tell_films_apart_and_nothing_else(studio: Studio) -> None:
     assert one[1] != other[1]
 
 
-def test_the_record_names_the_first_films_in_order() -> None:
+def test_the_record_names_films_of_nearly_every_kind_and_a_flat_one() -> None:
     known = json.loads(test_set.RECORDED.read_text())
-    assert [one["name"] for one in known] == [f"test_{i:05d}" for i in range(len(known))]
+    assert [one["name"] for one in known] == [f"test_{i:05d}" for i in test_set.KEPT]
+    wishes = [test_set.wish(number) for number in test_set.KEPT]
+    kinds = {kind for wish in wishes for kind in wish.kinds}
+    assert {Kind.TUBES, Kind.PACEMAKER, Kind.RIB_FRACTURE, Kind.CLAVICLE_FRACTURE} <= kinds
+    assert any(wish.flat for wish in wishes)
     assert len({one["look"] for one in known}) == len(known)
