@@ -35,7 +35,8 @@ TEXTS = {
     "role": "anatomy",
     "use": "demo",
     "architecture": "carina-apm-mini/2",
-    "licence": "Apache-2.0; trained on LIDC-IDRI-0001 (CC BY 3.0), NIH ChestX-ray14, Hannover",
+    "licence": "Apache-2.0; trained on LIDC-IDRI-0001 (CC BY 3.0), NIH ChestX-ray14, Hannover, and "
+    "others that the card names",
     "intended_use": "demonstration and development of the service; not for diagnosis",
     "card": "docs/models/anatomy-mini.md",
 }
