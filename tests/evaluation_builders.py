@@ -82,7 +82,8 @@ def answers(count: int, **given: np.ndarray) -> Looked:
         "masks": np.zeros((count, len(MASKS), 112, 112), np.uint8), "in_scope": np.ones(count),
         "reasons": np.full(count, ""), "mirrored": np.zeros(count, bool),
         "sure": np.ones(count, bool), "evidence": np.full(count, -5.0),
-        "broken": np.zeros(count, int), "exchanged": np.zeros(count, int), "v7_lungs": boxes[:, lungs],
+        "broken": np.zeros(count, int), "exchanged": np.zeros(count, int),
+        "v7_lungs": boxes[:, lungs],
         "quality": np.zeros((count, 3)),
     }  # fmt: skip
     return Looked(**{**known, **given})
