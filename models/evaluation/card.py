@@ -76,7 +76,7 @@ def _signs(signs: dict[str, dict[str, Any]]) -> str:
         sizes = told.get("size_mm")
         halves = (
             f"{_number(sizes['auroc_up_to'])}, {_number(sizes['auroc_above'])} "
-            f"(at {sizes["median"]:.3g})" if sizes else ""
+            f"(at {sizes['median']:.3g})" if sizes else ""
         )  # fmt: skip
         counts = f"{told['with']} : {told['without']}"
         lines.append(f"| {name} | {_number(told['auroc'])} | {counts} | {halves} |")
