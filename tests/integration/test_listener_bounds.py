@@ -168,9 +168,7 @@ def test_a_command_set_without_end_is_not_collected(tmp_path: Path) -> None:
     with (
         listening(tmp_path, office) as listener,
         association(listener.port, [(CR_IMAGE, [EXPLICIT])]) as assoc,
-        raw_socket(
-            assoc
-        ) as line,  # its library leaves it open when the peer was quicker
+        raw_socket(assoc) as line,  # its library leaves it open when the peer was quicker
     ):
         piece = pdv(1, 0x01, bytes(60000))  # a command set, not the last fragment
         with contextlib.suppress(OSError):  # the listener may have hung up before the last piece
