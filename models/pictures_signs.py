@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from models.grounding import Regions
 from models.masks import blobs, film
 from models.report import signs
-from models.vocabulary import MaskName, Presence, Sign
+from models.vocabulary import DEVICE_SIGNS, MaskName, Presence, Sign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,15 +30,6 @@ DEVICE: Final = (150, 255, 255)
 _GREY: Final = (165, 172, 180)
 
 AIR_SIGNS: Final = frozenset({Sign.PNEUMOTHORAX})
-DEVICE_SIGNS: Final = frozenset(
-    {
-        Sign.ENDOTRACHEAL_TUBE,
-        Sign.ENTERIC_TUBE,
-        Sign.CHEST_TUBE,
-        Sign.CENTRAL_VENOUS_LINE,
-        Sign.PACEMAKER,
-    }
-)
 _LEAST_DIAMETER: Final = 0.03  # of the longer side of both lungs: a smaller patch of air is noise
 
 
@@ -105,7 +96,7 @@ def of(image: "ChestImage", sight: "Sight") -> SignPicture:
         signs.told(sight, sides_known=signs.sides_known(image, sight)),
         tuple((box, text) for box, text in frames if box is not None),
         _mask(sight, MaskName.PNEUMOTHORAX, least**2) if present & AIR_SIGNS else None,
-        _mask(sight, MaskName.DEVICE, 0.0) if present & DEVICE_SIGNS else None,
+        _mask(sight, MaskName.DEVICE, 0.0) if present & {*DEVICE_SIGNS} else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The closed vocabularies of the eye: regions, observations, states, reasons."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class AnatomicStructure(StrEnum):
@@ -102,6 +103,11 @@ class Sign(StrEnum):
     CHEST_TUBE = "chest tube"
     CENTRAL_VENOUS_LINE = "central venous line"
     PACEMAKER = "pacemaker"
+
+
+DEVICE_SIGNS: Final = (Sign.ENDOTRACHEAL_TUBE, Sign.ENTERIC_TUBE, Sign.CHEST_TUBE,
+                       Sign.CENTRAL_VENOUS_LINE, Sign.PACEMAKER)  # fmt: skip
+"""What somebody put there: tubes, lines and pacemakers."""
 
 
 class Quality(StrEnum):

@@ -15,18 +15,16 @@ import numpy as np
 import torch
 
 from models.anatomy.network import AnatomyPerception
-from models.anatomy.session import NETWORK_FILE, Session
+from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
 from models.evaluation import platt
 from models.training import onnx_file
 from models.training.export import AGREEMENT, FIGURES, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from models.training.measures import Numbers
-
-THREADS = 2
 
 
 def measure(network: AnatomyPerception, folder: Path) -> dict[str, Any]:
@@ -42,27 +40,23 @@ def measure(network: AnatomyPerception, folder: Path) -> dict[str, Any]:
         If the file is further off than :mod:`models.training.onnx_file` allows.
     """
     bundle = load(folder)
-    given = onnx_file.films(bundle.input_side)
-    trained = scaled(onnx_file.look(network.eval(), given), folder / NETWORK_FILE)
+    trained = onnx_file.look(network.eval(), onnx_file.films(bundle.input_side))
     onnx_file.simplify(network)
-    rounded = scaled(onnx_file.look(network, given), folder / NETWORK_FILE)
-    session = Session(bundle, "CPUExecutionProvider", THREADS)
-    served = onnx_file.within(onnx_file.differences(bundle, session.run(given), rounded))
-    rounding = onnx_file.differences(bundle, trained, rounded)
-    return {"films": len(given), **served, "rounding": rounding}
+    return onnx_file.compare(network, bundle, trained, scaling(folder / NETWORK_FILE))
 
 
-def scaled(seen: "Sequence[Mapping[str, Numbers]]", network: Path) -> "list[dict[str, Numbers]]":
-    """Apply to PyTorch's outputs what the network file holds as scaling."""
+def scaling(network: Path) -> "Callable[[Mapping[str, Numbers]], dict[str, Numbers]]":
+    """Return what does to PyTorch's outputs what the network file holds as scaling."""
     changes = {place.output: platt.read(network, place) for place in (platt.SIGNS, platt.MASKS)}
-    found = []
-    for one in seen:
-        outputs = dict(one)
+
+    def folded(seen: "Mapping[str, Numbers]") -> "dict[str, Numbers]":
+        outputs = dict(seen)
         for name, held in changes.items():
             if held is not None and name in outputs:
                 outputs[name] = np.asarray(outputs[name] * held[0] + held[1], np.float32)
-        found.append(outputs)
-    return found
+        return outputs
+
+    return folded
 
 
 def main() -> None:

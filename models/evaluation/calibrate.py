@@ -26,8 +26,8 @@ from models.evaluation.looking import ListeningEye, Looked, look
 from models.training import cache, measures, real
 from models.training.export import settle
 from models.values import ChestImage
+from models.vocabulary import DEVICE_SIGNS, MaskName, Sign
 from models.vocabulary import AnatomicStructure as A
-from models.vocabulary import MaskName, Sign
 
 if TYPE_CHECKING:
     from models.training.measures import Numbers
@@ -41,7 +41,6 @@ HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
 ORGANS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG, MaskName.HEART)
 PA = 1  # place among the views of calm films
-DEVICES = frozenset(SIGNS[SIGNS.index(Sign.ENDOTRACHEAL_TUBE) :])
 SENTENCES = (
     "Trained on films simulated from one CT and on {films} real films; for demonstration only.",
     "Of simulated findings drafts call present, and possible: {sensitivity}; less on real films.",
@@ -73,7 +72,7 @@ class Tuning:
     def calm(self) -> list[list[int]]:
         """Return the places of real films labelled No Finding, by view."""
         return [
-            [i for i, f in enumerate(self.films) if f.labels == {"No Finding"} and f.view == view]
+            [i for i, f in enumerate(self.films) if f.calm and f.view == view]
             for view in ("AP", "PA")
         ]
 
@@ -124,19 +123,20 @@ def scale(given: Tuning) -> None:
     settle(given.folder, {})
 
 
-def levels(given: Tuning) -> None:
-    """Choose each mask's level and fold it into the network, so that masks begin at one half."""
+def levels(given: Tuning, made: Looked, calm: Looked) -> None:
+    """Choose each mask's level and fold it into the network, so that masks begin at one half.
+
+    ``made`` are the answers on the simulated films, ``calm`` those on real ones without a finding.
+    """
     network = given.folder / NETWORK_FILE
     held = platt.read(network, platt.MASKS)
     offsets = np.zeros((len(MASKS), 1, 1)) if held is None else held[1].copy()
-    drawn = given.simulated().masks
-    calm = given.observed().masks[[row for rows in given.calm() for row in rows]]
     for place in range(len(MASKS)):
         truth = np.stack([exam.masks[place] for exam in given.exams])
         shown = truth.any(axis=(1, 2))
         if shown.sum() >= limits.FEWEST:
-            empty = calm[:, place] if MASKS[place] not in ORGANS else None
-            level = limits.of_mask(drawn[shown, place], truth[shown], empty)
+            empty = calm.masks[:, place] if MASKS[place] not in ORGANS else None
+            level = limits.of_mask(made.masks[shown, place], truth[shown], empty)
             offsets[place] -= np.log(level / (1 - level))
     platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
     settle(given.folder, {})
@@ -176,9 +176,9 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
         scale(given)
     operating = {**sides(given), **scope(given)}
     settle(given.folder, {"operating": operating})
-    if "masks" in heads:
-        levels(given)
     made, seen, calm = given.simulated(), given.observed(), given.calm()
+    if "masks" in heads:  # nothing below looks at masks
+        levels(given, made, seen.take([row for rows in calm for row in rows]))
     plain = given.plain()
     found: dict[str, Any] = {
         "operating": operating,
@@ -210,7 +210,7 @@ def _sign_limits(given: Tuning, made: Looked, calm: "list[Numbers]") -> dict[str
         known = truth[:, place] != OPEN
         # Patients in bed without a finding in the lungs may well have a tube; those who stand
         # for a PA film hardly ever.
-        asked = calm[PA:] if sign in DEVICES else calm
+        asked = calm[PA:] if sign in DEVICE_SIGNS else calm
         quiet = sigmoid(np.concatenate([rows[:, place] for rows in asked]))
         found[sign.value] = limits.of_sign(
             chances[known, place], truth[known, place] == PRESENT, plain[known], quiet

@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.groups import TABLE as GROUPS
+from models.training.export import AGREEMENT
+
 START, END = "<!-- figures: filled by models.evaluation.card -->", "<!-- end of figures -->"
-GROUPS, AGREEMENT = "real films by group", "onnx_against_pytorch"
 MET = {True: "yes", False: "**no**", None: ""}
 
 

@@ -71,8 +71,7 @@ class Laboratory:
 
     def null(self) -> Findings:
         """Insert findings at no contrast: the sign must not be told from films without it."""
-        drawn = self.examiner.orders(2 * self.films, seed=SEEDS["null"])
-        orders = [replace(o, contrast=0.0, mirrored=False) for o in drawn]
+        orders = [replace(o, contrast=0.0, mirrored=False) for o in self._orders("null", 2)]
         exams = self.examiner.exams(orders)
         signs = look(self.eye, [exam.film for exam in exams]).signs
         found = _summed(
@@ -144,7 +143,7 @@ class Laboratory:
 
     def high_pass(self) -> Findings:
         """Let a small classifier see nothing but fine grain: seams would give findings away."""
-        drawn = self.examiner.orders(3 * self.films, seed=SEEDS["high"])  # they cost no look
+        drawn = self._orders("high", 3)  # they cost no look
         orders = [replace(order, mirrored=False) for order in drawn]
         exams = self.examiner.exams(orders)
         grain = np.stack([energies(exam.film) for exam in exams])
@@ -164,8 +163,8 @@ class Laboratory:
             "replaced by fluid truly has less texture, so this is not only seams",
         )  # fmt: skip
 
-    def _orders(self, control: str) -> "list[Order]":
-        return self.examiner.orders(self.films, seed=SEEDS[control])
+    def _orders(self, control: str, times: int = 1) -> "list[Order]":
+        return self.examiner.orders(times * self.films, seed=SEEDS[control])
 
 
 def paint(film: "Numbers", mask: "Numbers") -> "Numbers":

@@ -69,7 +69,7 @@ def hard(given: RealFilms, limits: "Numbers") -> dict[str, list[Case]]:
     centre = (given.seen.boxes[..., 0] + given.seen.boxes[..., 2]) / 2
     right, left = REGIONS.index(A.RIGHT_LUNG), REGIONS.index(A.LEFT_LUNG)
     odd = [i for i in shown if centre[i, right] >= centre[i, left] or given.seen.mirrored[i]]
-    calm = [i for i in shown if given.films[i].labels == {"No Finding"}]
+    calm = [i for i in shown if given.films[i].calm]
     above = given.seen.findings - limits
     alarms = sorted((i for i in calm if above[i].max() >= 0), key=lambda i: -above[i].max())
     fluid = OBSERVATIONS.index(Observation.PLEURAL_EFFUSION)

@@ -50,7 +50,7 @@ def _told(given: "RealFilms", states: "Numbers", rows: "Numbers") -> dict[str, A
     boxed = [i for i, film in enumerate(some.films) if film.lungs is not None]
     truth = np.asarray([in_px(some.films[i], some.films[i].lungs) for i in boxed])
     lungs = measures.overlaps(some.seen.v7_lungs[boxed], truth) if boxed else np.zeros(0)
-    calm = rows[[film.labels == {"No Finding"} for film in some.films]]
+    calm = rows[[film.calm for film in some.films]]
     return {
         "films": len(rows),
         "patients": len(set(some.people)),

@@ -125,7 +125,7 @@ def _alarms(given: "RealFilms", states: "Numbers", view: str | None) -> list[Row
     """Return the share of films labelled No Finding whose draft calls anything present."""
     rows = [
         i for i, film in enumerate(given.films)
-        if film.labels == {"No Finding"} and view in (None, film.view)
+        if film.calm and view in (None, film.view)
     ]  # fmt: skip
     measure = f"No-Finding films called abnormal{f', {view}' if view else ''}"
     if not rows:

@@ -6,7 +6,7 @@ nobody could tell on this film is said to be uncertain.
 
 from typing import TYPE_CHECKING
 
-from models.vocabulary import Presence, Sign
+from models.vocabulary import DEVICE_SIGNS, Presence, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from models.simulate.devices import Device
     from models.vocabulary import AnatomicStructure
 
-DEVICES = (Sign.ENDOTRACHEAL_TUBE, Sign.ENTERIC_TUBE, Sign.CHEST_TUBE, Sign.CENTRAL_VENOUS_LINE,
-           Sign.PACEMAKER)  # fmt: skip
 STRENGTH = {"small": "mild", "large": "severe"}  # of what is spread out, not of a size
 SPREAD = (Sign.INTERSTITIAL_PATTERN, Sign.PULMONARY_EDEMA, Sign.ENLARGED_CARDIAC_SILHOUETTE,
           Sign.MEDIASTINAL_WIDENING, Sign.MEDIASTINAL_SHIFT, Sign.ATELECTASIS,
@@ -41,7 +39,7 @@ def findings(facts: "Sequence[SignTruth]", devices: "Sequence[Device]") -> list[
 def impression(facts: "Sequence[SignTruth]", devices: "Sequence[Device]") -> list[str]:
     """Return what matters: positives, misplaced devices, or that there is nothing."""
     told = [stated(fact) for fact in facts
-            if fact.state is Presence.PRESENT and fact.sign not in DEVICES]  # fmt: skip
+            if fact.state is Presence.PRESENT and fact.sign not in DEVICE_SIGNS]  # fmt: skip
     told += [f"Misplaced {one.kind}: tip in the {one.tip.value}." for one in devices
              if one.misplaced]  # fmt: skip
     return told or ["No acute finding."]
@@ -62,7 +60,7 @@ def negatives(facts: "Iterable[SignTruth]") -> list[str]:
     """Return one negative sentence per absent sign; devices share one."""
     absent = [fact.sign for fact in facts if fact.state is Presence.ABSENT]
     told = [f"No {sign.value}." for sign in ORDER if sign in absent]
-    if all(sign in absent for sign in DEVICES):
+    if all(sign in absent for sign in DEVICE_SIGNS):
         told.append("No tubes, lines or devices.")
     return told
 
@@ -94,7 +92,7 @@ def _grade(fact: "SignTruth") -> str:
 
 
 def _sides(fact: "SignTruth") -> str:
-    if fact.sign in DEVICES or not fact.sides:
+    if fact.sign in DEVICE_SIGNS or not fact.sides:
         return ""
     return fact.sides[0].value if len(fact.sides) == 1 else "bilateral"
 

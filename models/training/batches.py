@@ -104,7 +104,7 @@ class RealStream:
             sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
             sample.signs, told = film.signs()
             sample.signs_known = told * np.float32(NOISY_WEIGHT)
-        if film.labels == {"No Finding"}:
+        if film.calm:
             sample.masks_known[CALM_MASKS] = CALM_WEIGHT
         known = self.pseudo.get(film.name)
         corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()

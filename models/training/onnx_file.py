@@ -15,7 +15,7 @@ from models.anatomy.reading import sigmoid
 from models.anatomy.session import INPUT, OUTPUT, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -138,11 +138,15 @@ def look(network: nn.Module, given: "Numbers") -> "list[dict[str, Numbers]]":
 
 
 def compare(
-    network: "AnatomyPerception", bundle: "Bundle", before: "Sequence[Mapping[str, Numbers]]"
+    network: "AnatomyPerception",
+    bundle: "Bundle",
+    before: "Sequence[Mapping[str, Numbers]]",
+    folded: "Callable[[Mapping[str, Numbers]], Mapping[str, Numbers]]" = dict,
 ) -> dict[str, Any]:
     """Measure how far ONNX Runtime is from PyTorch on :func:`films`.
 
     ``before`` is what the network gave before :func:`simplify`; how far it moved is told too.
+    ``folded`` does to PyTorch's outputs what was folded into the file after its export.
 
     Raises
     ------
@@ -150,24 +154,12 @@ def compare(
         If a box or a probability is further off than allowed, or a decision differs.
     """
     given = films(bundle.input_side)
-    wanted = look(network, given)
-    served = within(
-        differences(bundle, Session(bundle, "CPUExecutionProvider", 2).run(given), wanted)
-    )
-    return {"films": len(given), **served, "rounding": differences(bundle, before, wanted)}
-
-
-def within(served: dict[str, float]) -> dict[str, float]:
-    """Return :func:`differences` that are small enough.
-
-    Raises
-    ------
-    RuntimeError
-        If a box or a probability is further off than allowed, or a decision differs.
-    """
+    wanted = [folded(one) for one in look(network, given)]
+    served = differences(bundle, Session(bundle, "CPUExecutionProvider", 2).run(given), wanted)
     if served["box"] > MOST_BOX or served["probability"] > MOST_CHANCE or served["decisions"]:
         raise RuntimeError(f"ONNX Runtime and PyTorch differ: {served}")
-    return served
+    rounding = differences(bundle, [folded(one) for one in before], wanted)
+    return {"films": len(given), **served, "rounding": rounding}
 
 
 def differences(

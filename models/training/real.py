@@ -64,6 +64,11 @@ class RealFilm:
         """Whether the image labels say something on the observations."""
         return bool(self.labels) and not any("COVID" in label for label in self.labels)
 
+    @property
+    def calm(self) -> bool:
+        """Whether *No Finding* is all that the labels say; such a film is often not normal."""
+        return self.labels == {"No Finding"}
+
     def truth(self) -> "NDArray[np.float32]":
         """Noisy labels in the order of Observation, 1 or 0."""
         return np.asarray([float(bool(self.labels & NOISY[o])) for o in Observation], np.float32)

@@ -235,9 +235,10 @@ def main() -> None:
     if chosen.body and not run.step:
         run.adopt(chosen.body)
     given = (chosen.start, chosen.body, chosen.pseudo)
-    told = provenance.line(run.step, plan, bank=chosen.bank.glob("chunk*.npz"),
-                      real=[chosen.real / "images.csv"],
-                      weights=[path for path in given if path is not None])  # fmt: skip
+    told = provenance.line(
+        run.step, plan, bank=chosen.bank.glob("chunk*.npz"), real=[chosen.real / "images.csv"],
+        weights=[path for path in given if path is not None],
+    )  # fmt: skip
     run.history.append(told)
     print(told, flush=True)  # noqa: T201
     fit(run, Bank(chosen.bank), RealStream(films, pseudo))

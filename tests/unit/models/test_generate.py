@@ -16,7 +16,7 @@ from models.simulate.generate import Order
 from models.simulate.pose import Projection
 from models.simulate.studio import Studio, Taken
 from models.simulate.wishes import Kind, Wish
-from models.vocabulary import AnatomicStructure, Presence, Side, Sign
+from models.vocabulary import DEVICE_SIGNS, AnatomicStructure, Presence, Side, Sign
 
 SHOWN = {
     Kind.EFFUSION: Sign.PLEURAL_EFFUSION,
@@ -72,7 +72,7 @@ def test_what_is_wished_is_shown_and_said(studio: Studio, kind: Kind) -> None:
 
 
 def devices_and_midline() -> set[Sign]:
-    return {*sentences.DEVICES, Sign.MEDIASTINAL_WIDENING, Sign.MEDIASTINAL_SHIFT}
+    return {*DEVICE_SIGNS, Sign.MEDIASTINAL_WIDENING, Sign.MEDIASTINAL_SHIFT}
 
 
 def test_a_normal_film_shows_nothing(studio: Studio) -> None:
