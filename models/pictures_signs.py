@@ -104,6 +104,6 @@ def _mask(sight: "Sight", name: MaskName, least_area: float) -> "NDArray[np.bool
     """Return the parts of a mask that count; None when there are none."""
     if name not in sight.masks:
         return None
-    soft = blobs.levels_of(sight.masks, name)
+    soft = blobs.seen_in_parts(sight.masks, name)
     parts = blobs.find(soft, least_area=least_area)
     return film.paint(soft.shape, parts) if parts else None

@@ -62,7 +62,9 @@ def _levels(picture: Image.Image) -> "NDArray[np.float32]":
         raise UnreadableImage("the picture is too large for a film")
     if picture.mode.startswith(DEEP):
         return _stretched(np.asarray(picture, np.float32))
-    return np.asarray(picture.convert("L"), np.float32) / np.float32(255)
+    grey = np.asarray(picture.convert("L"))
+    # In one step: new memory costs more than the division.
+    return np.asarray(np.divide(grey, 255, dtype=np.float32))
 
 
 def _stretched(values: "NDArray[np.float32]") -> "NDArray[np.float32]":

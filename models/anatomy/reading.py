@@ -1,14 +1,13 @@
 """From the network's numbers for one film to a sight in the film's own pixels."""
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from models.anatomy import sides
 from models.anatomy.session import REASONS, VIEWS
-from models.geometry import Letterbox, Turn, clip, from_cxcywh
+from models.geometry import clip, from_cxcywh
+from models.masks.soft import SoftMasks
 from models.opinions import QualityOpinion, RegionSign, ScopeOpinion, SidesOpinion, SignOpinion
 from models.values import AnatomyRegion, Sight
 from models.vocabulary import (
@@ -22,71 +21,21 @@ from models.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
     from models.anatomy.order import Order
     from models.anatomy.sides import Outputs
     from models.bundles import Bundle
+    from models.geometry import Letterbox, Turn
 
 Name = TypeVar("Name")
 
 IN_SCOPE_FROM: Final = 0.5
 NOT_JUDGED: Final = 0.5  # what is said where a head is missing: neither seen nor unseen
-LEVELS: Final = 255  # of a soft mask that is drawn
 LEAST_SIZE: Final = 1e-4  # of the square; a box is never without area
 HERE_FROM: Final = 0.5  # chance from which a sign that is believed is said to touch a region
-
-
-class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
-    """Masks kept small and drawn on the film's stored grid when asked for; each only once."""
-
-    def __init__(
-        self,
-        small: "NDArray[np.float32]",
-        names: tuple[MaskName, ...],
-        frame: Letterbox,
-        turn: Turn,
-    ) -> None:
-        self._small: dict[MaskName, NDArray[np.float32]] = dict(zip(names, small, strict=True))
-        self._frame, self._turn = frame, turn
-        self._drawn: dict[MaskName, NDArray[np.uint8]] = {}
-
-    def __getitem__(self, name: MaskName) -> "NDArray[np.float32]":
-        return np.asarray(self.levels(name) * np.float32(1 / LEVELS))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._small  # without drawing it
-
-    def __iter__(self) -> Iterator[MaskName]:
-        return iter(self._small)
-
-    def __len__(self) -> int:
-        return len(self._small)
-
-    def levels(self, name: MaskName) -> "NDArray[np.uint8]":
-        """Return the mask on the film's stored grid, 0..255: a quarter of the memory of 0..1."""
-        drawn = self._drawn.get(name)
-        if drawn is None:
-            drawn = self._drawn[name] = self._draw(self._small[name])
-        return drawn
-
-    def coarse(self, name: MaskName) -> "NDArray[np.float32]":
-        """Return the mask as the network gave it: canonical, letterboxed square, 0..1."""
-        return self._small[name]
-
-    def _draw(self, mask: "NDArray[np.float32]") -> "NDArray[np.uint8]":
-        """Cut the padding off, enlarge to the canonical film, turn back to the stored grid.
-
-        In steps of 1/255: a large film's masks take a third of the time that way.
-        """
-        frame = self._frame
-        scale = mask.shape[0] / frame.side
-        (x, y), s = frame.offset, frame.scale
-        box = (x * scale, y * scale, (x + frame.columns * s) * scale, (y + frame.rows * s) * scale)
-        size = (frame.columns, frame.rows)
-        levels = np.rint(mask * LEVELS).astype(np.uint8)
-        image = Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR, box=box)
-        return np.asarray(self._turn.undo(np.asarray(image)))
 
 
 class Reader:
@@ -101,7 +50,7 @@ class Reader:
     def sight(
         self,
         outputs: "Outputs",
-        place: tuple[Letterbox, Turn],
+        place: "tuple[Letterbox, Turn]",
         opinion: SidesOpinion | None,
         order: "Order",
     ) -> Sight:
@@ -129,7 +78,7 @@ class Reader:
         )
 
     def _regions(
-        self, outputs: "Outputs", place: tuple[Letterbox, Turn], signs: tuple[SignOpinion, ...]
+        self, outputs: "Outputs", place: "tuple[Letterbox, Turn]", signs: tuple[SignOpinion, ...]
     ) -> tuple[AnatomyRegion, ...]:
         """Boxes from the network's square to stored pixels, cut to the film; always all."""
         frame, turn = place

@@ -7,7 +7,8 @@ import numpy as np
 
 from models.anatomy.eye import OnnxEye
 from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
-from models.anatomy.reading import SoftMasks, sigmoid
+from models.anatomy.reading import sigmoid
+from models.masks.soft import SoftMasks
 from models.regions import RegionVariant, convert
 from models.values import ChestImage
 from models.vocabulary import AnatomicStructure, MaskName

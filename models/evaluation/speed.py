@@ -36,8 +36,8 @@ def speed(eye: "ListeningEye", runs: int = RUNS) -> Findings:
     inside, whole = [], []
     for _ in range(runs + 2):
         before, started = eye.session_seconds, time.perf_counter()
-        pixels = np.asarray(Image.open(io.BytesIO(kept.getvalue())).convert("L"), np.float32)
-        image = ChestImage("speed", pixels / np.float32(255))
+        pixels = np.asarray(Image.open(io.BytesIO(kept.getvalue())).convert("L"))
+        image = ChestImage("speed", np.divide(pixels, 255, dtype=np.float32))
         told = pipeline.analyse(image, eye)
         json.dumps(summary.to_json(told))
         whole.append(1e3 * (time.perf_counter() - started))

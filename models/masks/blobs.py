@@ -6,11 +6,12 @@ window only. A mask of the network is smoother than the coarse grid, so nothing 
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from scipy import ndimage
 
+from models.masks.soft import LEVELS
 from models.values import PixelBox
 
 if TYPE_CHECKING:
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from models.masks.soft import SoftMask
     from models.vocabulary import MaskName
 
-    Soft = NDArray[np.float32] | NDArray[np.uint8]
-    """A soft mask: 0..1, or in whole levels 0..255."""
+    Values = NDArray[np.float32] | NDArray[np.uint8]
+    """Of a soft mask: 0..1, or in whole levels 0..255."""
+    Soft = NDArray[np.float32] | SoftMask
+    """A soft mask, there or drawn where one looks."""
 
 COARSE = 256  # px of the longer side of the grid on which blobs are told apart
 HALF = 0.5  # a soft mask is "in" from here
-LEVELS = 255  # of a soft mask in whole levels, which is in from the same half
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)  # diagonal neighbours touch
 
 
@@ -67,28 +70,29 @@ def step_of(shape: tuple[int, ...]) -> int:
     return max(1, -(-max(shape) // COARSE))
 
 
-def levels_of(masks: "Mapping[MaskName, NDArray[np.float32]]", name: "MaskName") -> "Soft":
-    """Return a soft mask in whole levels where it is kept so, else as it is.
+def seen_in_parts(masks: "Mapping[MaskName, NDArray[np.float32]]", name: "MaskName") -> "Soft":
+    """Return a soft mask that is drawn where one looks if there is such, else as it is.
 
     A film of 2000 x 2500 has 20 MB of float32 for each of its masks: asking for them costs more
     than all that is done with them.
     """
-    get = getattr(masks, "levels", None)
-    return masks[name] if get is None else np.asarray(get(name), np.uint8)
+    get = getattr(masks, "drawn", None)
+    return masks[name] if get is None else cast("Soft", get(name))
 
 
 def coarse(soft: "Soft") -> "NDArray[np.float32]":
     """Every ``step``-th pixel of a soft mask, 0..1, ``(ceil(rows/step), ceil(columns/step))``."""
     step = step_of(soft.shape)
-    return np.asarray(soft[::step, ::step] * _unit(soft), np.float32)
+    values = soft[::step, ::step]
+    return np.asarray(values * _unit(values), np.float32)
 
 
-def _unit(soft: "Soft") -> np.float32:
+def _unit(soft: "Values") -> np.float32:
     """Return what one of a soft mask's steps is worth."""
     return np.float32(1 / LEVELS if soft.dtype == np.uint8 else 1)
 
 
-def _within(soft: "Soft") -> "NDArray[np.bool_]":
+def _within(soft: "Values") -> "NDArray[np.bool_]":
     """Return where a soft mask is in."""
     return np.asarray(soft >= (np.uint8(LEVELS // 2 + 1) if soft.dtype == np.uint8 else HALF))
 
@@ -136,7 +140,7 @@ def _at_full_resolution(
     if tight is None:
         return None
     top, left, whole = tight
-    peak = float(part[inside].max() * _unit(soft))
+    peak = float(part[inside].max() * _unit(part))
     row, column = row + top, column + left
     box = PixelBox(column, row, column + whole.shape[1], row + whole.shape[0])
     return Blob(row, column, whole, box, int(np.count_nonzero(whole)), peak)

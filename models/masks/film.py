@@ -78,7 +78,7 @@ def draw(sight: "Sight", span: float) -> Drawn:
     for observation, name in MASK_OF.items():
         if name not in sight.masks:  # a network without masks localises nothing
             continue
-        mask = blobs.levels_of(sight.masks, name)
+        mask = blobs.seen_in_parts(sight.masks, name)
         least = np.pi / 4 * (LEAST_DIAMETER[observation] * span) ** 2
         parts[observation] = blobs.find(mask, least_area=least)
         soft[observation] = blobs.coarse(mask)
@@ -93,11 +93,11 @@ def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
     for name in STRUCTURE_OF:
         if name not in sight.masks:
             continue
-        soft = blobs.levels_of(sight.masks, name)
+        soft = blobs.seen_in_parts(sight.masks, name)
         box = boxes.get(STRUCTURE_OF[name])
         found = [
             part
-            for part in blobs.find(soft, least_area=_LEAST_ORGAN * soft.size)
+            for part in blobs.find(soft, least_area=_LEAST_ORGAN * np.prod(soft.shape))
             if box is None or part.share_in(box) >= _IN_ITS_BOX
         ]
         if found:

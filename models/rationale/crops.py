@@ -1,4 +1,4 @@
-"""The pictures of a rationale in pointer mode: the film's own pixels, and the proof of it."""
+"""The pictures of a rationale in pointer mode: the film's own pixels, and nothing else."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from models.values import ChestImage, PixelBox
 
 MAX_PX = 512
-_TOLERANCE = 1  # grey levels of 255: rounding, and nothing else
 
 
 def crop(image: "ChestImage", box: "PixelBox", max_px: int = MAX_PX) -> "NDArray[np.uint8]":
@@ -22,18 +21,6 @@ def crop(image: "ChestImage", box: "PixelBox", max_px: int = MAX_PX) -> "NDArray
     The longer side is reduced to ``max_px`` by averaging; a smaller crop keeps the film's pixels.
     """
     return grey(_reduced(_cut(image, box), max_px))
-
-
-def is_faithful(picture: "NDArray[np.uint8]", image: "ChestImage", box: "PixelBox") -> bool:
-    """Tell whether a picture shows the film's pixels at a box, and nothing else.
-
-    This is MMRad's "Gen" taken literally: not similar, the same. The picture may be reduced.
-    """
-    expected = grey(_reduced(_cut(image, box), max(picture.shape)))
-    if picture.shape != expected.shape:
-        return False
-    difference = np.abs(picture.astype(np.int16) - expected.astype(np.int16))
-    return int(difference.max()) <= _TOLERANCE
 
 
 def _cut(image: "ChestImage", box: "PixelBox") -> "NDArray[np.float32]":

@@ -1,16 +1,18 @@
 """The rationale: four groups and a conclusion, and pictures that are the film's own pixels."""
 
+from math import ceil
+
 import numpy as np
-import pytest
 from films import a_film, looked_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fakes import FakeEye, Planted
+from models.geometry import clip
 from models.rationale import crops, pointer
 from models.report import compose
 from models.report.findings import judge
-from models.values import ChestImage, PixelBox, Rationale, TextStep, VisualStep
+from models.values import PixelBox, Rationale, TextStep, VisualStep
 from models.vocabulary import AnatomicStructure, Observation
 
 
@@ -77,28 +79,22 @@ boxes = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(boxes, st.integers(8, 300))
-def test_a_crop_is_faithful_and_no_longer_than_asked(box: PixelBox, max_px: int) -> None:
+def test_a_crop_is_the_film_at_its_box_and_no_longer_than_asked(box: PixelBox, max_px: int) -> None:
     film = a_film()
+    inside = clip(box, film.rows, film.columns)
+    rows = slice(int(inside.y_min), ceil(inside.y_max))
+    columns = slice(int(inside.x_min), ceil(inside.x_max))
+    there = film.pixels[rows, columns] * 255
     picture = crops.crop(film, box, max_px)
     assert picture.dtype == np.uint8
-    assert max(picture.shape) <= max_px
-    assert crops.is_faithful(picture, film, box)
+    assert max(picture.shape) == min(max_px, max(there.shape))
+    assert there.min() - 1 <= picture.min() <= picture.max() <= there.max() + 1
+    if max(there.shape) <= max_px:
+        assert np.array_equal(picture, np.rint(there).astype(np.uint8))
 
 
-def test_a_small_crop_is_the_film_pixel_for_pixel() -> None:
+def test_a_reduced_crop_averages_the_films_pixels() -> None:
     film = a_film()
-    picture = crops.crop(film, PixelBox(10, 20, 60, 90))
-    assert np.array_equal(picture, np.rint(film.pixels[20:90, 10:60] * 255).astype(np.uint8))
-
-
-@pytest.mark.parametrize("box", [PixelBox(40, 40, 140, 160), PixelBox(0, 0, 260, 300)])
-def test_another_picture_is_not_faithful(box: PixelBox) -> None:
-    film = a_film()
-    picture = crops.crop(film, box, 64)
-    touched = picture.copy()
-    touched[10, 10] = 255 - touched[10, 10]
-    other = ChestImage("other", film.pixels[::-1].copy())
-    assert not crops.is_faithful(touched, film, box)
-    assert not crops.is_faithful(picture[:, ::-1], film, box)
-    assert not crops.is_faithful(picture[1:], film, box)
-    assert not crops.is_faithful(picture, other, box)
+    picture = crops.crop(film, PixelBox(40, 60, 168, 188), 32)
+    blocks = film.pixels[60:188, 40:168].reshape(32, 4, 32, 4).mean((1, 3)) * 255
+    assert np.abs(picture - blocks).max() <= 1
