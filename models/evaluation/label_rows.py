@@ -28,6 +28,7 @@ REACHES = {
     Observation.PLEURAL_EFFUSION: Reach(0.75),
     Observation.LUNG_OPACITY: Reach(0.70),
 }
+HEART = Observation.ENLARGED_CARDIAC_SILHOUETTE
 EXTRA = (Sign.PULMONARY_EDEMA, Sign.PNEUMOTHORAX, Sign.MASS, Sign.NODULE, Sign.CONSOLIDATION,
          Sign.ATELECTASIS)  # fmt: skip
 
@@ -132,11 +133,15 @@ def _alarms(given: "RealFilms", states: "Numbers", view: str | None) -> list[Row
         return [Row(GROUP, measure, None, Reach(most=0.20), note="no such film")]
     people = [given.people[row] for row in rows]
     surest = states[rows].max(axis=1)
+    others = [place for place, name in enumerate(OBSERVATIONS) if name is not HEART]
     told = (
         (measure, surest == served.PRESENT, Reach(most=0.20),
          "No Finding is often not normal; PRESENT, in the draft, of any of the four it may state"),
         (f"{measure}, or possibly so", surest >= served.POSSIBLE, None,
-         "the same, with what the draft calls possible"),
+         "the same, with what the draft calls possible, and hearts whose size it leaves open"),
+        (f"{measure}, or possibly so, but for the heart's size",
+         states[rows][:, others].max(axis=1) >= served.POSSIBLE, None,
+         "a draft that leaves the heart's size open says so, and does not call it possibly large"),
     )  # fmt: skip
     return [
         Row(GROUP, words, mean(called), reach, measures.interval(of_rows(called), people),

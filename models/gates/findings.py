@@ -189,7 +189,6 @@ def _unsided(finding: "Finding", *, on_both: bool) -> "Finding":
 
 def measurement(findings: "Sequence[Finding]", looked: "Looked") -> "Outcome":
     """Hold a statement on size to its measurement and to how the film was taken."""
-    faults = looked.technique.faults_for_size()
 
     def judge(finding: "Finding") -> "tuple[Finding, str] | None":
         if (
@@ -200,7 +199,7 @@ def measurement(findings: "Sequence[Finding]", looked: "Looked") -> "Outcome":
         if finding.measurement is None:
             line = "Heart size: stated without a measurement."
             return withheld(finding, "stated without a measurement"), line
-        presence, reason = heart.judged(finding.measurement, faults)
+        presence, reason = heart.judged(finding.measurement, looked.technique)
         if presence is finding.presence:
             return None
         lowered = replace(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.report.looked import Looked
+    from models.report.technique import Technique
     from models.values import PixelBox
 
     Line = tuple[tuple[float, float], tuple[float, float]]
@@ -114,7 +115,8 @@ def finding(looked: "Looked") -> Finding:
     """Judge the heart's size; the id is given later.
 
     PRESENT or ABSENT only when the whole band is on one side of the limit, the technique allows
-    a measurement, and the eye's own impression does not contradict it.
+    a measurement, and the eye's own impression does not contradict it. What makes a heart look
+    larger (AP projection, poor inspiration) does not stand against ABSENT.
     """
     probability = looked.sight.probabilities.get(Observation.ENLARGED_CARDIAC_SILHOUETTE)
     needed = (Region.CARDIAC_SILHOUETTE, Region.RIGHT_LUNG, Region.LEFT_LUNG)
@@ -132,8 +134,7 @@ def finding(looked: "Looked") -> Finding:
             reason=why,
         )
     size = measured(extent, looked.cardiothoracic_error)
-    faults = looked.technique.faults_for_size()
-    presence, reason = judged(size, faults)
+    presence, reason = judged(size, looked.technique)
     if presence is not Presence.UNCERTAIN and _contradicted(looked, presence, probability):
         presence, reason = Presence.UNCERTAIN, "the measured ratio and the appearance disagree"
     if presence is not Presence.UNCERTAIN and not _outline_agrees(looked, extent):
@@ -152,14 +153,15 @@ def finding(looked: "Looked") -> Finding:
     )
 
 
-def judged(size: Measurement, faults: tuple[str, ...]) -> tuple[Presence, str | None]:
+def judged(size: Measurement, technique: "Technique") -> tuple[Presence, str | None]:
     """State of a measured ratio, and why when it is UNCERTAIN."""
-    if faults:
-        return Presence.UNCERTAIN, listed(faults)
+    enlarging, distorting = technique.enlarging(), technique.distorting()
+    if size.high < LIMIT and not distorting:
+        return Presence.ABSENT, None
+    if enlarging or distorting:
+        return Presence.UNCERTAIN, listed((*enlarging, *distorting))
     if size.low > LIMIT:
         return Presence.PRESENT, None
-    if size.high < LIMIT:
-        return Presence.ABSENT, None
     return Presence.UNCERTAIN, f"too close to {LIMIT:.2f} to be judged"
 
 

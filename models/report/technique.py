@@ -39,15 +39,21 @@ class Technique:
         """Whether a side may be stated at all."""
         return self.sides_in_order and not self.mirrored
 
-    def faults_for_size(self) -> tuple[str, ...]:
-        """Reasons, in words, why a measured heart size must not be judged on this film."""
-        rotated = self.rotation is not None and self.rotation >= ROTATED_FROM
+    def enlarging(self) -> tuple[str, ...]:
+        """Reasons, in words, why a heart may look larger than it is; never smaller."""
         shallow = self.inspiration is not None and self.inspiration < SHALLOW_BELOW
         faults = (
             (self.view_position is ViewPosition.AP, "AP projection enlarges the heart"),
             (self.view_position is None, "it is not known whether the film is PA or AP"),
-            (rotated, "the patient looks rotated"),
             (shallow, "inspiration looks poor"),
+        )
+        return tuple(words for holds, words in faults if holds)
+
+    def distorting(self) -> tuple[str, ...]:
+        """Reasons, in words, why a heart's size must not be judged either way on this film."""
+        rotated = self.rotation is not None and self.rotation >= ROTATED_FROM
+        faults = (
+            (rotated, "the patient looks rotated"),
             (not self.sides_known, "the film may be mirrored"),
         )
         return tuple(words for holds, words in faults if holds)

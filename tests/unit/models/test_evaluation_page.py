@@ -13,6 +13,7 @@ from evaluation_builders import answers
 from PIL import Image
 
 from models import bundles
+from models.anatomy.heads import OBSERVATIONS
 from models.evaluation import (
     card,
     chapters,
@@ -31,6 +32,7 @@ from models.evaluation.real_rows import RealFilms
 from models.evaluation.rows import Findings, Reach, Row
 from models.training import onnx_file
 from models.training.real import RealFilm
+from models.vocabulary import Observation
 
 LIMITS = np.full(4, 0.5)
 
@@ -127,9 +129,11 @@ def test_calling_no_finding_films_abnormal_is_counted_once_a_film() -> None:
     states[0] = served.PRESENT
     states[1, 2] = served.PRESENT
     states[2, 1] = served.POSSIBLE
+    states[3, OBSERVATIONS.index(Observation.ENLARGED_CARDIAC_SILHOUETTE)] = served.POSSIBLE
     found = label_rows.labels(films(10), states, TRAIN)
     assert named(found, "No-Finding films called abnormal").value == pytest.approx(0.2)
-    assert named(found, "abnormal, or possibly so").value == pytest.approx(0.3)
+    assert named(found, "abnormal, or possibly so").value == pytest.approx(0.4)
+    assert named(found, "possibly so, but for the heart").value == pytest.approx(0.3)
 
 
 def test_figures_by_group_say_how_many_films_and_whom() -> None:

@@ -10,6 +10,7 @@ from models.grounding import Regions
 from models.masks import film
 from models.report import looked
 from models.report.findings import judge
+from models.report.heart import LIMIT
 from models.report.localised import BELOW_CALL, NOT_EXCLUDED, NOT_LOCALISED
 from models.values import AnatomyRegion, Finding, PixelBox
 from models.vocabulary import AnatomicStructure, Observation, Presence, Side, ViewPosition
@@ -173,12 +174,33 @@ def test_the_measured_bias_is_taken_off_the_ratio() -> None:
     assert heart.measurement.value == pytest.approx(0.55, abs=0.01)
 
 
-@pytest.mark.parametrize("ratio", [0.4, 0.65])
-def test_heart_size_is_not_judged_on_an_ap_film(ratio: float) -> None:
+@pytest.mark.parametrize("ratio", [0.5, 0.65])
+def test_a_heart_is_not_called_large_on_an_ap_film(ratio: float) -> None:
     heart = heart_of(FakeEye(cardiothoracic_ratio=ratio), view_position=ViewPosition.AP)
     assert heart.presence is Presence.UNCERTAIN
     assert heart.reason == "AP projection enlarges the heart"
     assert heart.measurement is not None
+
+
+@pytest.mark.parametrize("view", [ViewPosition.AP, None])
+def test_a_heart_that_looks_small_though_it_is_enlarged_is_a_negative(
+    view: ViewPosition | None,
+) -> None:
+    heart = heart_of(FakeEye(view_position=view, cardiothoracic_ratio=0.4), view_position=view)
+    assert heart.presence is Presence.ABSENT
+    assert heart.measurement is not None
+    assert heart.measurement.high < LIMIT
+
+
+@pytest.mark.parametrize("ratio", [0.4, 0.65])
+def test_heart_size_is_not_judged_on_a_film_that_may_be_mirrored(ratio: float) -> None:
+    eye = FakeEye(cardiothoracic_ratio=ratio)
+    seen = looked_at(eye)
+    scope = replace(seen.sight.scope, mirrored=0.9)
+    sight = replace(seen.sight, scope=scope)
+    heart = judge(looked.of(seen.image, sight, eye, seen.drawn))[0][0]
+    assert heart.presence is Presence.UNCERTAIN
+    assert heart.reason == "the film may be mirrored"
 
 
 def test_heart_size_is_not_judged_on_a_film_of_unknown_view() -> None:
@@ -251,7 +273,7 @@ def test_rotation_is_seen_on_clavicles_and_spine(clavicle_shift: float, rotated:
         moved.append(replace(region, box=box))
     sight = replace(seen.sight, regions=tuple(moved))
     technique = looked.of(seen.image, sight, FakeEye(), seen.drawn).technique
-    assert ("the patient looks rotated" in technique.faults_for_size()) is rotated
+    assert ("the patient looks rotated" in technique.distorting()) is rotated
 
 
 def test_ids_are_unique_and_tell_positives_from_the_rest() -> None:
