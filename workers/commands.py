@@ -163,13 +163,16 @@ def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
     if isinstance(result, OutOfScope):
         terminal.say(f"  not read: {result.words}")
         return
-    for sentence in (*result.report.findings, *result.report.impression):
-        terminal.say(f"  {sentence.text}")
-    for held in result.withheld:
-        terminal.say(f"  withheld: {held.line}")
-    for words in (result.partial_reason, result.report.not_assessed, *result.report.limits):
-        if words:
-            terminal.say(f"  {words}")
+    report = result.report
+    partial = () if result.partial_reason is None else (result.partial_reason,)
+    for title, lines in (
+        ("Findings", [sentence.text for sentence in report.findings]),
+        ("Impression", [sentence.text for sentence in report.impression]),
+        ("Withheld", [held.line for held in result.withheld]),
+        ("Limits", [*partial, report.not_assessed, *report.limits]),
+    ):
+        for line in (f"{title}:", *(f"  {line}" for line in lines)) if lines else ():
+            terminal.say(f"  {line}")
     for words in signs.words(result.image, result.sight):
         terminal.say(f"  {words}")
 

@@ -16,6 +16,7 @@ from service.settings import Settings
 from workers import commands, nets
 
 RNG = np.random.default_rng(3)
+PARTS = ("  Findings:", "  Impression:", "  Withheld:", "  Limits:")
 PIXELS = RNG.integers(0, 255, (320, 288), np.uint8)
 
 
@@ -45,6 +46,17 @@ def test_look_says_first_that_it_is_a_draft(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("AI DRAFT, not verified")
     assert any("Not looked for" in line for line in lines)
+
+
+def test_look_names_the_parts_of_a_draft(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye())
+    commands.look([picture])
+    lines = capsys.readouterr().out.splitlines()
+    heads = [place for place, line in enumerate(lines) if line in PARTS]
+    assert [lines[place] for place in heads] == ["  Findings:", "  Impression:", "  Limits:"]
+    assert all(lines[place + 1].startswith("    ") for place in heads)
 
 
 def test_look_tells_the_signs_after_the_draft(
