@@ -14,7 +14,7 @@ from models.gates.words import Draft
 from models.grounding import Regions
 from models.masks import film
 from models.rationale import pointer
-from models.report import compose, looked, wording
+from models.report import compose, looked, technique, wording
 from models.report import findings as judging
 from models.values import Analysis, GroundedReport
 
@@ -135,7 +135,11 @@ class _Judged:
 def _judge(image: "ChestImage", sight: "Sight", eye: "Eye", stages: _Stages) -> _Judged:
     """Draw, judge, and pass the gates on findings; without their gates there are none."""
     span = Regions(image, sight.regions).thorax_span()
-    drawn = stages.run("masks", lambda: film.draw(sight, span), instead=film.NOTHING_DRAWN)
+    drawn = stages.run(
+        "masks",
+        lambda: film.draw(sight, span, across=technique.across(image)),
+        instead=film.NOTHING_DRAWN,
+    )
     seen = looked.of(image, sight, eye, drawn)
 
     def findings() -> _Judged:

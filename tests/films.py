@@ -9,7 +9,7 @@ from models.fakes import FakeEye
 from models.grounding import Regions
 from models.masks import film
 from models.opinions import QualityOpinion, RegionSign, SidesOpinion, SignOpinion
-from models.report import looked
+from models.report import looked, technique
 from models.report.looked import Looked
 from models.values import ChestImage, PixelBox, Sight
 from models.vocabulary import AnatomicStructure, Capability, MaskName, ViewPosition
@@ -34,7 +34,8 @@ def looked_at(eye: FakeEye | None = None, image: ChestImage | None = None) -> Lo
     eye = FakeEye() if eye is None else eye
     image = a_film() if image is None else image
     (sight,) = eye.look((image,))
-    drawn = film.draw(sight, Regions(image, sight.regions).thorax_span())
+    span = Regions(image, sight.regions).thorax_span()
+    drawn = film.draw(sight, span, across=technique.across(image))
     return looked.of(image, sight, eye, drawn)
 
 

@@ -69,10 +69,11 @@ class Drawn:
 NOTHING_DRAWN = Drawn({}, {}, {}, 1)
 
 
-def draw(sight: "Sight", span: float) -> Drawn:
+def draw(sight: "Sight", span: float, *, across: int = 0) -> Drawn:
     """Draw organs and blobs from the soft masks of a sight.
 
-    ``span`` is the scale for what is too small to count, see ``LEAST_DIAMETER``, px.
+    ``span`` is the scale for what is too small to count, see ``LEAST_DIAMETER``, px; ``across``
+    the axis of the stored grid that runs from side to side of the patient: 0 is x, 1 is y.
     """
     parts, soft, step = {}, {}, 1
     for observation, name in MASK_OF.items():
@@ -83,11 +84,14 @@ def draw(sight: "Sight", span: float) -> Drawn:
         parts[observation] = blobs.find(mask, least_area=least)
         soft[observation] = blobs.coarse(mask)
         step = blobs.step_of(mask.shape)
-    return Drawn(dict(_organs(sight)), parts, soft, step)
+    return Drawn(dict(_organs(sight, across)), parts, soft, step)
 
 
-def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
-    """Lungs and heart, each inside its own box; an organ that is not seen is left out."""
+def _organs(sight: "Sight", across: int) -> "list[tuple[MaskName, NDArray[np.bool_]]]":
+    """Lungs and heart, none above or below its own box; an organ that is not seen is left out.
+
+    From side to side they are not cut, so that their width and that of the box are two answers.
+    """
     drawn = []
     boxes = {region.structure: region.box for region in sight.regions}
     for name in STRUCTURE_OF:
@@ -103,8 +107,19 @@ def _organs(sight: "Sight") -> "list[tuple[MaskName, NDArray[np.bool_]]]":
         if found:
             kept = [part for part in found if part.area >= _SECOND_PART * found[0].area]
             # A lung may be cut in two by a device; a heart is one.
-            drawn.append((name, paint(soft.shape, kept[:1] if name is MaskName.HEART else kept)))
+            organ = paint(soft.shape, kept[:1] if name is MaskName.HEART else kept)
+            if box is not None:
+                _cut_off(organ, box, across)
+            drawn.append((name, organ))
     return drawn
+
+
+def _cut_off(organ: "NDArray[np.bool_]", box: "PixelBox", across: int) -> None:
+    """Empty an organ's mask above and below its box, where real films make it spill over."""
+    upright = organ if across == 0 else organ.T
+    first, last = (box.y_min, box.y_max) if across == 0 else (box.x_min, box.x_max)
+    upright[: max(round(first), 0)] = False
+    upright[max(round(last), 0) :] = False
 
 
 def paint(shape: tuple[int, ...], parts: "Sequence[blobs.Blob]") -> "NDArray[np.bool_]":

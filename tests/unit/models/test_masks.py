@@ -1,6 +1,7 @@
 """Blobs on a coarse grid, masks on the film's own."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from scipy import ndimage
 
 from models.fakes import FakeEye, Planted
 from models.masks import blobs, film
+from models.report import technique
 from models.report.findings import judge
 from models.values import PixelBox
-from models.vocabulary import MaskName, Observation
+from models.vocabulary import AnatomicStructure, MaskName, Observation
 
 
 def soft_discs(shape: tuple[int, int], *discs: tuple[float, float, float]) -> np.ndarray:
@@ -87,6 +89,29 @@ def test_a_piece_of_lung_far_from_its_box_is_dropped() -> None:
     lung = film.draw(sight, 200.0).organs[MaskName.RIGHT_LUNG]
     assert not lung[250, 220]
     assert lung[120, 70]
+
+
+@pytest.mark.parametrize("orientation", [("L", "F"), ("F", "L")], ids=["upright", "on its side"])
+def test_an_organ_ends_above_and_below_with_its_box_but_not_at_its_sides(
+    orientation: tuple[str, str],
+) -> None:
+    image = a_film(patient_orientation=orientation)
+    (sight,) = FakeEye().look((image,))
+    across = technique.across(image)
+    box = next(r.box for r in sight.regions if r.structure is AnatomicStructure.CARDIAC_SILHOUETTE)
+    x, y = (round(v) for v in box.centre)
+    spilt = np.array(sight.masks[MaskName.HEART])
+    spilt[y - 8 : y + 8] = spilt[:, x - 8 : x + 8] = 1  # a cross over the whole film
+    sight = replace(sight, masks=dict(sight.masks) | {MaskName.HEART: spilt})
+    heart = film.draw(sight, 200.0, across=across).organs[MaskName.HEART]
+    found = blobs.tight_box(heart)
+    assert found is not None
+    along = (found.y_min, found.y_max) if across == 0 else (found.x_min, found.x_max)
+    own = (box.y_min, box.y_max) if across == 0 else (box.x_min, box.x_max)
+    assert along == pytest.approx(own, abs=1)
+    assert (found.width if across == 0 else found.height) > 1.5 * (
+        box.width if across == 0 else box.height
+    )
 
 
 def test_an_organ_that_is_not_seen_is_left_out() -> None:
