@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, REGIONS
 from models.bundles import load
 from models.evaluation.looking import HALF, ListeningEye
-from models.evaluation.real_rows import RealFilms, see
-from models.training import measures, real
+from models.evaluation.real_rows import RealFilms, lung_overlaps, see, side_order
+from models.training import real
 from models.vocabulary import AnatomicStructure as A
 from models.vocabulary import MaskName, Observation
 
@@ -65,10 +65,8 @@ def hard(given: RealFilms, limits: "Numbers") -> dict[str, list[Case]]:
     """Choose the worst lungs, odd sides, false alarms and misses, at most four each."""
     shown = [i for i, f in enumerate(given.films) if Path(f.name).name.startswith(SHOWN)]
     boxed = [i for i in shown if given.films[i].lungs is not None]
-    overlap = {i: _lungs(given, i) for i in boxed}
-    centre = (given.seen.boxes[..., 0] + given.seen.boxes[..., 2]) / 2
-    right, left = REGIONS.index(A.RIGHT_LUNG), REGIONS.index(A.LEFT_LUNG)
-    odd = [i for i in shown if centre[i, right] >= centre[i, left] or given.seen.mirrored[i]]
+    overlap, order = lung_overlaps(given).mean(axis=1), side_order(given.seen)
+    odd = [i for i in shown if order[i] <= 0 or given.seen.mirrored[i]]
     calm = [i for i in shown if given.films[i].calm]
     above = given.seen.findings - limits
     alarms = sorted((i for i in calm if above[i].max() >= 0), key=lambda i: -above[i].max())
@@ -132,13 +130,6 @@ def sheet(tiles: list[Image.Image]) -> Image.Image:
     for place, drawn in enumerate(tiles):
         page.paste(drawn, (place % columns * TILE, place // columns * TILE))
     return page
-
-
-def _lungs(given: RealFilms, place: int) -> float:
-    film = given.films[place]
-    assert film.lungs is not None
-    truth = film.lungs * np.tile(np.asarray(film.pixels.shape[::-1]), 2)
-    return float(measures.overlaps(given.seen.v7_lungs[place], truth).mean())
 
 
 def _stretched(plane: "Numbers", shape: tuple[int, ...]) -> "Numbers":

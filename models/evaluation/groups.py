@@ -6,9 +6,8 @@ import numpy as np
 
 from models.evaluation import served
 from models.evaluation.looking import HALF
-from models.evaluation.real_rows import LEFT, RIGHT, in_px
+from models.evaluation.real_rows import lung_overlaps, side_order
 from models.evaluation.rows import Findings, mean, rounded
-from models.training import measures
 
 if TYPE_CHECKING:
     from models.evaluation.real_rows import RealFilms
@@ -46,18 +45,14 @@ def table(given: "RealFilms", states: "Numbers") -> Findings:
 
 def _told(given: "RealFilms", states: "Numbers", rows: "Numbers") -> dict[str, Any]:
     some = given.take(rows.tolist(), given.name)
-    own = some.seen.boxes[..., 0] + some.seen.boxes[..., 2]
-    boxed = [i for i, film in enumerate(some.films) if film.lungs is not None]
-    truth = np.asarray([in_px(some.films[i], some.films[i].lungs) for i in boxed])
-    lungs = measures.overlaps(some.seen.v7_lungs[boxed], truth) if boxed else np.zeros(0)
     calm = rows[[film.calm for film in some.films]]
     return {
         "films": len(rows),
         "patients": len(set(some.people)),
         "refused": rounded(mean((some.seen.in_scope < HALF).astype(float))),
-        "right_side_right": rounded(mean((own[:, LEFT] > own[:, RIGHT]).astype(float))),
-        "lung_iou": rounded(mean(lungs.mean(axis=1))) if boxed else None,
-        "lung_films": len(boxed),
+        "right_side_right": rounded(mean((side_order(some.seen) > 0).astype(float))),
+        "lung_iou": rounded(mean(lung_overlaps(some).mean(axis=1))),
+        "lung_films": sum(film.lungs is not None for film in some.films),
         "no_finding_called_abnormal": (
             rounded(mean((states[calm].max(axis=1) == served.PRESENT).astype(float)))
             if len(calm) else None

@@ -58,6 +58,27 @@ def see(eye: "ListeningEye", films: "Sequence[RealFilm]", name: str) -> RealFilm
     )  # fmt: skip
 
 
+def side_order(seen: "Looked") -> "Numbers":
+    """Return ``(n,)``: 1 where the patient's left lung lies on the right of the display, as usual.
+
+    -1 where it lies on the other side, 0 where both lungs have one centre, NaN without boxes.
+    """
+    across = seen.boxes[..., 0] + seen.boxes[..., 2]
+    return np.asarray(np.sign(across[:, LEFT] - across[:, RIGHT]))
+
+
+def lung_overlaps(given: RealFilms) -> "Numbers":
+    """Return ``(n, 2)``: right and left lung's overlap 0..1 with V7's boxes, by its convention.
+
+    NaN for films without such boxes.
+    """
+    blank = np.full((2, 4), np.nan, np.float32)
+    lungs = [blank if film.lungs is None else film.lungs for film in given.films]
+    truth = np.stack([in_px(film, own) for film, own in zip(given.films, lungs, strict=True)])
+    known = np.isfinite(truth).all(axis=-1)
+    return np.where(known, measures.overlaps(given.seen.v7_lungs, truth), np.nan)
+
+
 def lungs(given: RealFilms) -> Findings:
     """Row 5: overlap with V7's lung boxes, by its convention, and as drawn."""
     rows = [i for i, film in enumerate(given.films) if film.lungs is not None]
@@ -65,7 +86,7 @@ def lungs(given: RealFilms) -> Findings:
         return Findings([Row(LUNGS_GROUP, "lung IoU", None, note="no film with lung boxes")])
     boxed = given.take(rows, given.name)
     truth = np.stack([in_px(film, film.lungs) for film in boxed.films])
-    as_v7 = measures.overlaps(boxed.seen.v7_lungs, truth)
+    as_v7 = lung_overlaps(boxed)
     plain = measures.overlaps(boxed.seen.boxes[:, [RIGHT, LEFT]], truth)
     both, cases = as_v7.mean(axis=1), counted(boxed.people)
     interval = measures.interval(of_rows(both), boxed.people)
@@ -99,13 +120,10 @@ def by_eye(given: RealFilms) -> Findings:
 
 def sides(given: RealFilms) -> Findings:
     """Row 7: film and mirror image agree on the sides; no region is out of order."""
-    own, other = (
-        np.asarray(s.boxes[..., 0] + s.boxes[..., 2]) for s in (given.seen, given.flipped)
-    )
+    order = side_order(given.seen)
     # Names move with the pixels, so the order of the lungs must turn with the film.
-    order = np.sign(own[:, LEFT] - own[:, RIGHT]), np.sign(other[:, LEFT] - other[:, RIGHT])
-    agree = (order[0] == -order[1]).astype(float)
-    usual = (order[0] > 0).astype(float)
+    agree = (order == -side_order(given.flipped)).astype(float)
+    usual = (order > 0).astype(float)
     calm = (given.seen.broken == 0).astype(float)
     put_right = (given.seen.exchanged > 0).astype(float)
     group, cases = f"real, all adult films: {given.name}", counted(given.people)

@@ -1,6 +1,7 @@
 """The page and its chapters, with and without data."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,45 @@ def test_names_that_stay_behind_when_a_film_is_mirrored_are_counted() -> None:
     assert named(real_rows.sides(right), "agree").value == 1.0
     stuck = RealFilms("test patients", right.films, right.seen, right.seen)
     assert named(real_rows.sides(stuck), "agree").value == 0.0
+
+
+def one_odd_one_without_boxes() -> RealFilms:
+    """Four films: the lungs of the third have exchanged places, the fourth has no boxes of V7."""
+    given = films(4)
+    given.seen.boxes[2] = given.flipped.boxes[2]
+    given.seen.v7_lungs[2] = given.seen.v7_lungs[2, ::-1]
+    own = [*given.films[:3], replace(given.films[3], lungs=None)]
+    return RealFilms(given.name, own, given.seen, given.flipped)
+
+
+def test_sides_and_lungs_are_told_film_by_film() -> None:
+    given = one_odd_one_without_boxes()
+    assert real_rows.side_order(given.seen).tolist() == [1, 1, -1, 1]
+    overlap = real_rows.lung_overlaps(given)
+    assert overlap[:2] == pytest.approx(1.0, abs=1e-5)
+    assert (overlap[2] == 0).all()
+    assert np.isnan(overlap[3]).all()
+
+
+def test_rows_groups_and_pictures_tell_the_same_of_sides_and_lungs() -> None:
+    given = one_odd_one_without_boxes()
+    told = groups.table(given, np.zeros((4, 4), int)).tables[groups.TABLE]["all"]
+    assert told["right_side_right"] == named(real_rows.sides(given), "patient's right").value
+    assert told["right_side_right"] == 0.75
+    assert told["lung_iou"] == pytest.approx(2 / 3, abs=1e-4)
+    assert named(real_rows.lungs(given), "lung IoU (v7)").value == pytest.approx(2 / 3, abs=1e-4)
+    assert told["lung_films"] == 3
+    cases = gallery.hard(given, LIMITS)
+    assert [case.place for case in cases["sides read against the usual display"]] == [2]
+    worst = cases["worst lungs against V7's boxes"]
+    assert (len(worst), worst[0]) == (3, gallery.Case(2, "IoU 0.00"))
+
+
+def test_a_group_without_lung_boxes_has_no_figure_for_them() -> None:
+    given = one_odd_one_without_boxes().take([3], "the last")
+    told = groups.table(given, np.zeros((1, 4), int)).tables[groups.TABLE]["all"]
+    assert told["lung_iou"] is None
+    assert told["lung_films"] == 0
 
 
 def test_calling_no_finding_films_abnormal_is_counted_once_a_film() -> None:
