@@ -24,6 +24,15 @@ def states(eye: "Eye", films: "Sequence[Numbers]") -> "Numbers":
 
     A film that is refused, and an observation that is ABSENT or NOT ASSESSED, is 0; of several
     findings of one kind the surest counts.
+
+    Films are looked at once more and one by one, as in service: calibration has settled other
+    limits since it last looked, and the report asks for so few of the films it looks at that
+    concluding for all of them would take about as long.
+
+    Raises
+    ------
+    UnreadableImage
+        If an array is not a film.
     """
     found = np.zeros((len(films), len(OBSERVATIONS)), np.int8)
     for row, film in enumerate(films):
