@@ -12,6 +12,7 @@ from models.evaluation import (
     mean_box,
     real_rows,
     region_rows,
+    rule_rows,
     scope_rows,
     served,
     sign_rows,
@@ -184,7 +185,7 @@ def real_films(given: Material) -> "tuple[Findings, RealFilms | None]":
     label = label_rows.labels(own, states, films["train"])
     found.join(groups.table(own, states))
     for told in (real_rows.lungs(own), real_rows.by_eye(own), real_rows.sides(own),
-                 real_rows.sides(every), label):  # fmt: skip
+                 real_rows.sides(every), rule_rows.agreeing(own), label):  # fmt: skip
         found.join(told)
     boxes, trained = real.pneumonia_boxes(given.real), {film.name for film in films["train"]}
     for some in (own, every):

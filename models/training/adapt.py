@@ -19,6 +19,7 @@ from models.anatomy.heads import MASK_SIDE
 from models.anatomy.network import INPUT_SIDE, AnatomyPerception
 from models.training import cache, real
 from models.training.batches import Pseudo, place
+from models.training.follow import follow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,13 +78,14 @@ def teach(network: AnatomyPerception, film: "RealFilm", shape: Shape) -> Pseudo 
     middle = np.median(stack, 0).astype(np.float32)
     if middle[20, 0] >= middle[11, 0] or shape.strangeness(middle) > STRANGE:
         return None
+    rows, columns = film.pixels.shape
     apart = np.abs(stack - middle).max(0).max(1)  # (36,)
     weights = np.exp(-((apart / TRUSTED_SPREAD) ** 2)) * (np.mean(presence, 0) > 0.5)  # noqa: PLR2004
     both = np.mean(masks, 0)
     inside = both > 0.3  # noqa: PLR2004
     agree = 1.0 - float(np.abs(masks[0] - masks[1])[inside].mean()) if inside.any() else 0.0
-    return Pseudo(np.clip(middle, 0, 1), weights.astype(np.float32), both.astype(np.float32),
-                  0.5 * max(agree, 0.0))  # fmt: skip
+    boxes = follow(middle, columns / rows)
+    return Pseudo(boxes, weights.astype(np.float32), both.astype(np.float32), 0.5 * max(agree, 0.0))
 
 
 def _ask(

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS
+from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS, REGIONS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise, with_parity
 from models.simulate.film import clutter
 from models.training.bank import FIELDS, PACKED, turned
+from models.training.drawn import TRUST
+from models.training.follow import FOLLOWED, OF_HEART, follow
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
 from models.vocabulary import MaskName
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 RIGHT_LUNG, LEFT_LUNG = 20, 11  # places in the regions' order
 NOISY_WEIGHT = 0.35  # how much a text-mined label counts beside an exact one
+FIRST = [REGIONS.index(name) for name in FOLLOWED]
+FOLLOW_HEART = [REGIONS.index(name) for name in OF_HEART]
+FOLLOWS_WEIGHT = 1.0  # how much a box counts that follows wholly from drawn ones
 CALM_WEIGHT = 0.1  # how much it counts that a film called normal shows no findings
 CALM_MASKS = [MASKS.index(name) for name in (*FINDING_MASKS.values(), MaskName.PNEUMOTHORAX)]
 
@@ -107,19 +112,10 @@ class RealStream:
         if film.calm:
             sample.masks_known[CALM_MASKS] = CALM_WEIGHT
         known = self.pseudo.get(film.name)
-        corners = np.zeros((36, 4), np.float32) if known is None else known.boxes.copy()
         if known is not None:
-            sample.boxes_known = known.weights.copy()
-            stretched = _stretch_masks(known.masks, cut, (rows, columns))
-            sample.masks[:3] = stretched
+            sample.masks[:3] = _stretch_masks(known.masks, cut, (rows, columns))
             sample.masks_known[:3] = known.masks_weight
-        if film.drawn is not None:
-            drawn, trust = film.drawn.boxes(columns / rows)
-            corners[trust > 0] = drawn[trust > 0]
-            sample.boxes_known[trust > 0] = trust[trust > 0]
-        if film.lungs is not None:
-            corners[[RIGHT_LUNG, LEFT_LUNG]] = film.lungs
-            sample.boxes_known[[RIGHT_LUNG, LEFT_LUNG]] = 2.0
+        corners, sample.boxes_known = _corners(film, known)
         sample.boxes = _into_square(corners, cut, frame)
         sample.mirror_known = 1.0
         if rng.random() < 0.3:  # noqa: PLR2004
@@ -192,6 +188,30 @@ def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, 
         )
         for name in FIELDS
     }
+
+
+def _corners(
+    film: "RealFilm", known: Pseudo | None
+) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+    """Corners ``(36, 4)`` in 0..1 of a film and how far each is trusted ``(36,)``.
+
+    What people drew goes before what a teacher saw, and what follows from it goes with it.
+    """
+    rows, columns = film.pixels.shape
+    corners, trusted = np.zeros((36, 4), np.float32), np.zeros(36, np.float32)
+    if known is not None:
+        corners, trusted = known.boxes.copy(), known.weights.copy()
+    if film.drawn is not None:
+        drawn, trust = film.drawn.boxes(columns / rows)
+        corners[trust > 0], trusted[trust > 0] = drawn[trust > 0], trust[trust > 0]
+    if film.lungs is not None:
+        corners[[RIGHT_LUNG, LEFT_LUNG]] = film.lungs
+        trusted[[RIGHT_LUNG, LEFT_LUNG]] = TRUST
+    if (corners[FIRST] != 0).any(axis=1).all():
+        corners = follow(corners, columns / rows)
+        if (trusted[FIRST] >= TRUST).all():
+            trusted[FOLLOW_HEART] = np.maximum(trusted[FOLLOW_HEART], FOLLOWS_WEIGHT)
+    return corners, trusted
 
 
 def _cut(rng: np.random.Generator, most: float) -> tuple[float, float, float, float]:

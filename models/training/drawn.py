@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.training.follow import ANGLE_MM, CHEST_MM, PAD_MM
 from models.vocabulary import AnatomicStructure as A
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ AROUND = {"carina": (A.CARINA, 0.110, 0.081), "right_hilum": (A.RIGHT_HILAR_STRU
           "left_hilum": (A.LEFT_HILAR_STRUCTURES, 0.19, 0.26)}  # fmt: skip
 FLOOR = {"right": (A.RIGHT_HEMIDIAPHRAGM, A.RIGHT_COSTOPHRENIC_ANGLE),
          "left": (A.LEFT_HEMIDIAPHRAGM, A.LEFT_COSTOPHRENIC_ANGLE)}  # fmt: skip
-CHEST_MM = 265.0  # mean inner width of a simulated chest, to turn the written rules' mm into shares
-ANGLE, PAD = 17.0 / CHEST_MM, 6.0 / CHEST_MM
+ANGLE, PAD = ANGLE_MM / CHEST_MM, PAD_MM / CHEST_MM
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-WAVES = 3  # sines per axis, of half a period and its multiples
-ALONG_X, ALONG_Y = 0.010, 0.024  # size of the first sine, share of the side; the k-th has 1 / k
+WAVES = 5  # sines per axis, of half a period and its multiples
+ALONG_X, ALONG_Y = 0.013, 0.034  # size of the first sine, share of the side; the k-th has 1 / k
 STEEPEST = 0.35  # |da/du|: nothing is turned round or drawn out to twice its size
 SHARE = 0.7  # of films that are stretched
 FINE = 512  # samples of a curve

@@ -24,6 +24,7 @@ from models.evaluation import (
     page,
     real_rows,
     report,
+    rule_rows,
     served,
     speed,
 )
@@ -32,6 +33,7 @@ from models.evaluation.looking import ListeningEye, look
 from models.evaluation.real_rows import RealFilms
 from models.evaluation.rows import Findings, Reach, Row
 from models.training import onnx_file
+from models.training.follow import follow
 from models.training.real import RealFilm
 from models.vocabulary import Observation
 
@@ -155,6 +157,23 @@ def test_rows_groups_and_pictures_tell_the_same_of_sides_and_lungs() -> None:
     assert [case.place for case in cases["sides read against the usual display"]] == [2]
     worst = cases["worst lungs against V7's boxes"]
     assert (len(worst), worst[0]) == (3, gallery.Case(2, "IoU 0.00"))
+
+
+def test_boxes_that_leave_their_lungs_or_their_heart_do_not_agree() -> None:
+    given = films(4)
+    height, width = given.films[0].pixels.shape
+    scale = np.asarray((width, height, width, height), np.float32)
+    given.seen.boxes[:] = follow((given.seen.boxes[0] / scale).astype("f4"), width / height) * scale
+    zones, heart = rule_rows.agreeing(given).rows
+    assert zones.value == pytest.approx(1.0, abs=1e-4)
+    assert heart.value == pytest.approx(1.0, abs=1e-4)
+    given.seen.boxes[0, rule_rows.ZONES] += (0, 9, 0, 9)
+    given.seen.boxes[1] = given.flipped.boxes[1]  # shown the other way round: not asked
+    spoilt, same = rule_rows.agreeing(given).rows
+    assert spoilt.value is not None
+    assert spoilt.value < 0.95
+    assert same.value == pytest.approx(1.0, abs=1e-4)
+    assert spoilt.cases == "3 films of 3 patients"
 
 
 def test_a_group_without_lung_boxes_has_no_figure_for_them() -> None:
