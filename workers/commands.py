@@ -171,8 +171,10 @@ def _tell(path: Path, result: "Analysis | OutOfScope") -> None:
         ("Withheld", [held.line for held in result.withheld]),
         ("Limits", [*partial, report.not_assessed, *report.limits]),
     ):
-        for line in (f"{title}:", *(f"  {line}" for line in lines)) if lines else ():
-            terminal.say(f"  {line}")
+        if lines:
+            terminal.say(f"  {title}:")
+        for line in lines:
+            terminal.say(f"    {line}")
     for words in signs.words(result.image, result.sight):
         terminal.say(f"  {words}")
 
