@@ -25,6 +25,8 @@ SOLID_MM = 6.0
 HEART_MM = 14.0
 EDGE_MM = 12.0  # half width of a border strip
 ANGLE_MM = 17.0  # half width of an angle's box
+PAD_MM = 6.0  # above the summit of a dome
+ZONE_SHARES = ((0.0, 0.16), (0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0))  # of a lung's height
 SMOOTH_COLUMNS, FEWEST_COLUMNS = 7, 4  # of the lung's lower edge, to find the dome's summit
 CORNER_SLOPE = 0.7  # how many rows higher a corner may lie for each column further out
 
@@ -78,7 +80,7 @@ def boxes(shadow: "Shadow", fields: Fields) -> "dict[A, Box]":
     found[A.RIGHT_LUNG], found[A.LEFT_LUNG], found[A.CARDIAC_SILHOUETTE] = right, left, heart
     found |= _direct(shadow)
     found |= _lung_parts(fields)
-    found |= _heart_parts(fields, heart, found)
+    found |= heart_parts(heart, found, fields.pixel_mm)
     found |= _trunk(shadow, fields, found)
     return found
 
@@ -117,8 +119,7 @@ def _lung_parts(fields: Fields) -> "dict[A, Box]":
     for mask, outward, apex, upper, mid, lower, dome, angle in names:
         rows = np.flatnonzero(mask.any(1))
         top, height = rows[0], rows[-1] + 1 - rows[0]
-        for name, start, stop in ((apex, 0.0, 0.16), (upper, 0.0, 1 / 3), (mid, 1 / 3, 2 / 3),
-                                  (lower, 2 / 3, 1.0)):  # fmt: skip
+        for name, (start, stop) in zip((apex, upper, mid, lower), ZONE_SHARES, strict=True):
             band = np.zeros_like(mask)
             first, last = top + round(start * height), top + round(stop * height)
             band[first:last] = mask[first:last]
@@ -127,7 +128,7 @@ def _lung_parts(fields: Fields) -> "dict[A, Box]":
                 found[name] = box
         summit, corner = _floor(mask, fields.heart, outward)
         x_min, _, x_max, bottom = _box(mask) or (0.0, 0.0, 1.0, 1.0)
-        pad = 6.0 / fields.pixel_mm
+        pad = PAD_MM / fields.pixel_mm
         found[dome] = (x_min, summit - pad, x_max, max(bottom, summit + pad))
         half = ANGLE_MM / fields.pixel_mm
         found[angle] = (corner[0] - half, corner[1] - 1.4 * half, corner[0] + half,
@@ -162,15 +163,18 @@ def _floor(
     return summit, (float(columns[place]) + 0.5, float(bottom[place]))
 
 
-def _heart_parts(fields: Fields, heart: "Box", found: "dict[A, Box]") -> "dict[A, Box]":
-    """Borders as strips along the silhouette and the angles where it meets the diaphragm."""
+def heart_parts(heart: "Box", found: "dict[A, Box]", pixel_mm: float) -> "dict[A, Box]":
+    """Borders as strips along the silhouette and the angles where it meets the diaphragm.
+
+    ``found`` holds both hemidiaphragms; ``pixel_mm`` is the size of the boxes' unit, mm.
+    """
     x_min, y_min, x_max, y_max = heart
-    width, height, edge = x_max - x_min, y_max - y_min, EDGE_MM / fields.pixel_mm
+    width, height, edge = x_max - x_min, y_max - y_min, EDGE_MM / pixel_mm
     parts: dict[A, Box] = {
         A.RIGHT_CARDIAC_BORDER: (x_min - edge, y_min + 0.25 * height, x_min + edge, y_max),
         A.LEFT_CARDIAC_BORDER: (x_max - 0.4 * width, y_min, x_max + edge / 2, y_max),
     }
-    half = ANGLE_MM / fields.pixel_mm
+    half = ANGLE_MM / pixel_mm
     for name, dome, x in (
         (A.RIGHT_CARDIOPHRENIC_ANGLE, A.RIGHT_HEMIDIAPHRAGM, x_min + 0.06 * width),
         (A.LEFT_CARDIOPHRENIC_ANGLE, A.LEFT_HEMIDIAPHRAGM, x_max - 0.10 * width),

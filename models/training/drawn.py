@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.training.follow import ANGLE_MM, CHEST_MM, PAD_MM
+from models.simulate.regions import ANGLE_MM, PAD_MM
+from models.training.follow import CHEST_MM
 from models.vocabulary import AnatomicStructure as A
 
 if TYPE_CHECKING:

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.anatomy.heads import REGIONS
+from models.simulate.regions import ZONE_SHARES, heart_parts
 from models.vocabulary import AnatomicStructure as A
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHEST_MM: Final = 265.0  # mean inner width of a simulated chest, to turn the rules' mm into shares
-EDGE_MM, ANGLE_MM, PAD_MM = 12.0, 17.0, 6.0
 SIDES = (
     (A.RIGHT_LUNG, A.RIGHT_HEMIDIAPHRAGM, (A.RIGHT_APICAL_ZONE, A.RIGHT_UPPER_LUNG_ZONE,
      A.RIGHT_MID_LUNG_ZONE, A.RIGHT_LOWER_LUNG_ZONE)),
     (A.LEFT_LUNG, A.LEFT_HEMIDIAPHRAGM, (A.LEFT_APICAL_ZONE, A.LEFT_UPPER_LUNG_ZONE,
      A.LEFT_MID_LUNG_ZONE, A.LEFT_LOWER_LUNG_ZONE)),
 )  # fmt: skip
-SHARES = ((0.0, 0.16), (0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0))  # of a lung's height, by zone
 FOLLOWED: Final = (A.RIGHT_LUNG, A.LEFT_LUNG, A.RIGHT_HEMIDIAPHRAGM, A.LEFT_HEMIDIAPHRAGM,
                    A.CARDIAC_SILHOUETTE)  # fmt: skip
 OF_HEART: Final = (A.RIGHT_CARDIAC_BORDER, A.LEFT_CARDIAC_BORDER, A.RIGHT_CARDIOPHRENIC_ANGLE,
@@ -40,8 +39,7 @@ def follow(boxes: "NDArray[np.float32]", aspect: float) -> "NDArray[np.float32]"
     moved = boxes.astype(np.float32)  # a copy
     for lung, dome, zones in SIDES:
         _of_lung(moved, PLACE[lung], PLACE[dome], [PLACE[zone] for zone in zones])
-    wide = float(moved[PLACE[A.LEFT_LUNG], 2] - moved[PLACE[A.RIGHT_LUNG], 0]) / CHEST_MM
-    _of_heart(moved, wide, wide * aspect)
+    _of_heart(moved, aspect)
     tops = moved[[PLACE[A.RIGHT_HEMIDIAPHRAGM], PLACE[A.LEFT_HEMIDIAPHRAGM]], 1]
     moved[PLACE[A.RIGHT_UPPER_QUADRANT_OF_ABDOMEN], 1] = tops[0]
     moved[PLACE[A.LEFT_UPPER_QUADRANT_OF_ABDOMEN], 1] = tops[1]
@@ -51,25 +49,20 @@ def follow(boxes: "NDArray[np.float32]", aspect: float) -> "NDArray[np.float32]"
 
 def _of_lung(boxes: "NDArray[np.float32]", lung: int, dome: int, zones: list[int]) -> None:
     x0, y0, x1, y1 = boxes[lung]
-    for zone, (first, last) in zip(zones, SHARES, strict=True):
+    for zone, (first, last) in zip(zones, ZONE_SHARES, strict=True):
         boxes[zone, 1], boxes[zone, 3] = y0 + first * (y1 - y0), y0 + last * (y1 - y0)
         boxes[zone, 0], boxes[zone, 2] = np.clip(boxes[zone, [0, 2]], x0, x1)
     boxes[dome, 0], boxes[dome, 2], boxes[dome, 3] = x0, x1, max(y1, boxes[dome, 1])
 
 
-def _of_heart(boxes: "NDArray[np.float32]", wide: float, high: float) -> None:
-    """Borders, cardiophrenic angles and mediastinum; ``wide``, ``high``: a mm in shares."""
-    x0, y0, x1, y1 = boxes[PLACE[A.CARDIAC_SILHOUETTE]]
-    edge, angle = EDGE_MM * wide, ANGLE_MM * np.asarray((wide, high))
-    boxes[PLACE[A.RIGHT_CARDIAC_BORDER]] = x0 - edge, y0 + 0.25 * (y1 - y0), x0 + edge, y1
-    boxes[PLACE[A.LEFT_CARDIAC_BORDER]] = x1 - 0.4 * (x1 - x0), y0, x1 + edge / 2, y1
-    for name, dome, x in (
-        (A.RIGHT_CARDIOPHRENIC_ANGLE, A.RIGHT_HEMIDIAPHRAGM, x0 + 0.06 * (x1 - x0)),
-        (A.LEFT_CARDIOPHRENIC_ANGLE, A.LEFT_HEMIDIAPHRAGM, x1 - 0.10 * (x1 - x0)),
-    ):
-        floor = boxes[PLACE[dome]]
-        y = min(max(y1, floor[1]), floor[3])
-        boxes[PLACE[name]] = x - angle[0], y - 1.2 * angle[1], x + angle[0], y + 0.8 * angle[1]
+def _of_heart(boxes: "NDArray[np.float32]", aspect: float) -> None:
+    """Borders, cardiophrenic angles and mediastinum."""
+    even = np.asarray((aspect, 1.0, aspect, 1.0))  # to shares of the height in both directions
+    first = {name: tuple((boxes[PLACE[name]] * even).tolist()) for name in FOLLOWED}
+    chest = max(first[A.LEFT_LUNG][2] - first[A.RIGHT_LUNG][0], 1e-6)
+    for name, box in heart_parts(first[A.CARDIAC_SILHOUETTE], first, CHEST_MM / chest).items():
+        boxes[PLACE[name]] = box / even
+    x0, _, x1, y1 = boxes[PLACE[A.CARDIAC_SILHOUETTE]]
     apex = boxes[[PLACE[A.RIGHT_LUNG], PLACE[A.LEFT_LUNG]], 1].min()
     boxes[PLACE[A.UPPER_MEDIASTINUM], 1] = apex
     middle = boxes[PLACE[A.MEDIASTINUM]]

@@ -37,7 +37,7 @@ def by_the_rules(fields: rules.Fields) -> np.ndarray:
         (A.RIGHT_LUNG, fields.right_lung), (A.LEFT_LUNG, fields.left_lung),
         (A.CARDIAC_SILHOUETTE, fields.heart))}  # fmt: skip
     found |= rules._lung_parts(fields)
-    found |= rules._heart_parts(fields, found[A.CARDIAC_SILHOUETTE], found)
+    found |= rules.heart_parts(found[A.CARDIAC_SILHOUETTE], found, fields.pixel_mm)
     boxes = np.zeros((36, 4), np.float32)
     for name, box in found.items():
         boxes[PLACE[name]] = np.asarray(box) / n
