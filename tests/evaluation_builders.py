@@ -55,23 +55,23 @@ def projections(count: int = 2) -> Bases:
 
 def exam(number: int, *, mirrored: bool = False, present: tuple[Sign, ...] = ()) -> Exam:
     """A film of the test body whose answers are all known; positives are 40 mm large."""
-    film = np.full((224, 224), 0.5, np.float32)
+    film = np.full((320, 320), 0.5, np.float32)
     signs = np.asarray([int(sign in present) for sign in SIGNS])
-    boxes = CORNERS * 224
+    boxes = CORNERS * 320
     if mirrored:
-        boxes = np.stack([224 - boxes[:, 2], boxes[:, 1], 224 - boxes[:, 0], boxes[:, 3]], axis=1)
+        boxes = np.stack([320 - boxes[:, 2], boxes[:, 1], 320 - boxes[:, 0], boxes[:, 3]], axis=1)
     return Exam(
         order=Order(number, number, 1, mirrored), film=film, boxes=boxes,
         visible=np.ones(36, bool), signs=signs, observations=np.zeros(4, int),
         sizes=40.0 * signs.astype(np.float32), contrast=np.zeros(len(SIGNS), np.float32),
         attributes=np.zeros((36, len(SIGNS)), bool),
-        masks=np.zeros((len(MASKS), 112, 112), bool), quality=np.zeros(3, bool), complete=True,
+        masks=np.zeros((len(MASKS), 160, 160), bool), quality=np.zeros(3, bool), complete=True,
     )  # fmt: skip
 
 
 def answers(count: int, **given: np.ndarray) -> Looked:
     """Answers that are the test body on every film, unless given otherwise."""
-    boxes = np.stack([CORNERS * 224] * count)
+    boxes = np.stack([CORNERS * 320] * count)
     lungs = [
         REGIONS.index(AnatomicStructure.RIGHT_LUNG),
         REGIONS.index(AnatomicStructure.LEFT_LUNG),
@@ -79,7 +79,7 @@ def answers(count: int, **given: np.ndarray) -> Looked:
     known = {
         "boxes": boxes, "findings": np.zeros((count, 4)), "signs": np.zeros((count, len(SIGNS))),
         "attributes": np.zeros((count, 36, len(SIGNS))), "embedding": np.zeros((count, 36, 4)),
-        "masks": np.zeros((count, len(MASKS), 112, 112), np.uint8), "in_scope": np.ones(count),
+        "masks": np.zeros((count, len(MASKS), 160, 160), np.uint8), "in_scope": np.ones(count),
         "reasons": np.full(count, ""), "mirrored": np.zeros(count, bool),
         "sure": np.ones(count, bool), "evidence": np.full(count, -5.0),
         "broken": np.zeros(count, int), "exchanged": np.zeros(count, int),

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Quality, ScopeReason, Sign
 
-MASK_SIDE, PLACE_SIDE = 112, 56
+MASK_SIDE, PLACE_SIDE = 160, 80
 REGIONS = tuple(AnatomicStructure)
 OBSERVATIONS = tuple(Observation)
 SIGNS = tuple(Sign)
@@ -106,8 +106,8 @@ class ExtraHeads(nn.Module):
     """The declared heads.
 
     ``presence`` (B, Q); ``findings`` (B, 4); ``signs`` (B, S); ``attributes`` (B, Q, S), a sign in
-    a region; ``masks`` (B, 8, 112, 112); ``scope`` (B, 5); ``view`` (B, 3); ``mirrored`` (B, 1);
-    ``quality`` (B, 3). While training also ``places`` (B, S, 56, 56), where on the film a sign
+    a region; ``masks`` (B, 8, 160, 160); ``scope`` (B, 5); ``view`` (B, 3); ``mirrored`` (B, 1);
+    ``quality`` (B, 3). While training also ``places`` (B, S, 80, 80), where on the film a sign
     is: exact masks teach them, and their strongest places count for ``signs``.
     """
 
@@ -160,7 +160,7 @@ class ExtraHeads(nn.Module):
 
 
 def _strongest(masks: Tensor) -> Tensor:
-    """(B, 8, 112, 112) -> (B, 4): how strong the strongest part of each finding's mask is."""
+    """(B, 8, 160, 160) -> (B, 4): how strong the strongest part of each finding's mask is."""
     coarse = functional.avg_pool2d(masks, 4)
     strongest = torch.topk(coarse.flatten(2), 8, dim=2).values.mean(2)
     columns = [

@@ -19,7 +19,7 @@ from models.anatomy import heads
 from models.anatomy.lite import LiteBody
 from models.anatomy.transformer import Transformer
 
-INPUT_SIDE = 224
+INPUT_SIDE = 320
 REGIONS = heads.REGIONS
 EXTRA_HEADS = ("presence", "spread", "findings", "signs", "attributes", "masks", "scope", "view",
                "mirrored", "quality")  # fmt: skip

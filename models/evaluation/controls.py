@@ -168,7 +168,7 @@ class Laboratory:
 
 
 def paint(film: "Numbers", mask: "Numbers") -> "Numbers":
-    """Cover a mask ``(112, 112)``, widened, with the mean grey of the film ``(224, 224)``."""
+    """Cover a mask ``(160, 160)``, widened, with the mean grey of the film ``(320, 320)``."""
     wide = ndimage.binary_dilation(mask, iterations=MARGIN)
     patch = np.kron(wide, np.ones((INPUT_SIDE // MASK_SIDE,) * 2, bool))
     inside = film[film > 0]

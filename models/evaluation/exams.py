@@ -49,12 +49,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exam:
-    """One film ``(224, 224)`` in 0..1 with its truth.
+    """One film ``(320, 320)`` in 0..1 with its truth.
 
     ``boxes`` (36, 4) corners in px of the square, ``visible`` (36,) bool; ``signs`` (20,) 1, 0, or
     -1 where nobody could tell, ``observations`` (4,) likewise; ``sizes`` (20,) mm as the finding's
     maker means them; ``contrast`` (20,) mean change in mm of water under the sign's mask;
-    ``attributes`` (36, 20) bool; ``masks`` (8, 112, 112) bool; ``quality`` (3,) bool. Not
+    ``attributes`` (36, 20) bool; ``masks`` (8, 160, 160) bool; ``quality`` (3,) bool. Not
     ``complete`` is a film whose plate missed too much of the chest.
     """
 

@@ -78,7 +78,7 @@ def _in_square(box: list[float], frame: Letterbox) -> "Numbers":
 
 
 def _masks(told: dict[str, dict[str, str]], folder: Path, shape: tuple[int, int]) -> "Numbers":
-    """Return the eight planes ``(8, 112, 112)``; organs by region, findings by sign."""
+    """Return the eight planes ``(8, 160, 160)``; organs by region, findings by sign."""
     planes = np.zeros((len(MASKS), MASK_SIDE, MASK_SIDE), bool)
     for name, structure in ORGANS.items():
         if structure.value in told["regions"]:

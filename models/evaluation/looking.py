@@ -58,7 +58,7 @@ class Looked:
     ``boxes`` (n, 36, 4) corners in the film's px; ``v7_lungs`` (n, 2, 4) right and left lung in
     V7's convention; ``findings`` (n, 4) chances; ``signs`` (n, 20)
     log odds; ``attributes`` (n, 36, 20) log odds; ``embedding`` (n, 36, E); ``masks``
-    (n, 8, 112, 112) uint8, chance x 255 on the square; ``in_scope`` (n,) chance, ``reasons``;
+    (n, 8, 160, 160) uint8, chance x 255 on the square; ``in_scope`` (n,) chance, ``reasons``;
     ``mirrored`` (n,) and ``sure`` (n,) bool; ``evidence`` (n,) log odds for mirrored; ``broken``
     (n,) pairs of regions out of order, ``exchanged`` (n,) whose names were exchanged before.
     """

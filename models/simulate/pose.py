@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 TRAIN_PITCH, TRAIN_YAW = 9.0, 11.0  # degrees; no frontal training film goes beyond
 HELD_OUT_PITCH, HELD_OUT_YAW = (9.5, 20.0), (11.5, 16.0)  # for tests only: lordotic, badly turned
+EVEN_WAVES, EVEN_SPREAD_MM = (4, 5, 6, 7), (3.0, 5.5)  # lattice points per side and mm
 HELD_OUT_WAVES = (9, 4.0)  # for tests only: finer waves, lattice points per side and mm
 
 
@@ -60,11 +61,13 @@ def draw(
     *,
     heart: float | None = None,
     held_out: bool = False,
+    even: bool = False,
 ) -> Pose:
     """Draw a pose; ``heart`` fixes the heart's relative size instead of drawing it.
 
     Frontal poses stay inside TRAIN_PITCH and TRAIN_YAW unless ``held_out``: then pitch, yaw or the
-    waves (or several) come from ranges which no training film has.
+    waves (or several) come from ranges which no training film has. ``even`` uses the whole of the
+    training ranges alike, and waves of several kinds: what training sees, not what wards see.
     """
     supine = projection is Projection.AP
     turn = {Projection.LATERAL: 90.0, Projection.OBLIQUE: float(rng.uniform(30, 65))}
@@ -73,11 +76,8 @@ def draw(
     size = float(rng.uniform(0.86, 1.10))
     low, high = (0.80, 1.04) if rng.random() < 0.62 else (1.04, 1.55)  # noqa: PLR2004
     drawn_heart = float(rng.uniform(low, high))
-    yaw = _inside(float(rng.normal(0, 6.0)), TRAIN_YAW)
-    pitch = _inside(float(rng.normal(3.0 if supine else 0.0, 5.0)), TRAIN_PITCH)
-    waves = rng.normal(0, 4.5, (3, 5, 5, 5)).astype(np.float32)
-    if held_out:
-        yaw, pitch, waves = _held_out(rng, yaw, pitch, waves)
+    usual = _usual(rng, supine=supine)
+    yaw, pitch, waves = _held_out(rng, *usual) if held_out else _even(rng) if even else usual
     return Pose(
         projection=projection,
         yaw=aside + yaw,
@@ -99,6 +99,20 @@ def draw(
         recline=float(rng.choice((rng.uniform(20, 60), rng.uniform(75, 90)))) if supine else 0.0,
         waves_mm=waves,
     )
+
+
+def _usual(rng: np.random.Generator, *, supine: bool) -> "tuple[float, float, NDArray[np.float32]]":
+    """Return yaw, pitch and waves as they are most of the time: near none."""
+    yaw = _inside(float(rng.normal(0, 6.0)), TRAIN_YAW)
+    pitch = _inside(float(rng.normal(3.0 if supine else 0.0, 5.0)), TRAIN_PITCH)
+    return yaw, pitch, rng.normal(0, 4.5, (3, 5, 5, 5)).astype(np.float32)
+
+
+def _even(rng: np.random.Generator) -> "tuple[float, float, NDArray[np.float32]]":
+    """Return the same from anywhere in the training ranges."""
+    yaw, pitch = (float(rng.uniform(-most, most)) for most in (TRAIN_YAW, TRAIN_PITCH))
+    lattice, spread = int(rng.choice(EVEN_WAVES)), float(rng.uniform(*EVEN_SPREAD_MM))
+    return yaw, pitch, rng.normal(0, spread, (3, *(lattice,) * 3)).astype(np.float32)
 
 
 def _inside(value: float, limit: float) -> float:

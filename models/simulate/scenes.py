@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIGNS = tuple(Sign)
 SHIFT_FROM_MM, SHIFT_UP_TO_MM = 12.0, 6.0  # shift of the mediastinum: present from, absent up to
 WIDE_FROM, WIDE_UP_TO = 1.3, 1.1
-SMALLEST_PX = 14  # of a 288 px film; a finding that covers less cannot be asked for
+SMALLEST_PX = 14  # of the film; a finding that covers less cannot be asked for
 KINDS = {
     "effusion": 1.3, "pneumothorax": 1.5, "consolidation": 1.2, "collapse": 0.9, "plate": 0.5,
     "mass": 1.0, "nodule": 1.4, "interstitial": 0.8, "edema": 0.8, "free air": 0.6, "rib": 0.8,

@@ -118,7 +118,7 @@ def _to_film(
 def _over_film(
     masks: "NDArray[np.float32]", frame: tuple[float, float, float, float]
 ) -> "NDArray[np.float32]":
-    """Masks of the square stretched over the film, ``(3, 112, 112)``."""
+    """Masks of the square stretched over the film, ``(3, 160, 160)``."""
     left, top, width, height = (round(v * MASK_SIDE / INPUT_SIDE) for v in frame)
     part = torch.from_numpy(np.ascontiguousarray(masks[:, top : top + height, left : left + width]))
     whole = torch.nn.functional.interpolate(

@@ -15,8 +15,8 @@ from models.anatomy.preparation import equalise
 from models.simulate import slices, source, strangers
 from models.simulate.source import SourceCt
 from models.training import cache, real
+from models.training.chunks import write
 from models.training.samples import (
-    SCOPE_IN,
     SCOPE_NOT_A_CHEST,
     SCOPE_NOT_AN_IMAGE,
     SCOPE_NOT_FRONTAL,
@@ -31,11 +31,6 @@ CHUNK = 500
 SHARES = {"frontal": 0.71, "sideways": 0.07, "part": 0.06, "stranger": 0.09, "slice": 0.03,
           "turned": 0.04}  # fmt: skip
 NO_ANATOMY = ("noise", "gradient", "text", "scene", "plate")
-FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
-          "presence_known", "masks", "masks_known", "findings", "findings_known", "signs",
-          "signs_known", "attributes", "attributes_known", "quality", "quality_known", "places",
-          "places_known")  # fmt: skip
-PACKED = ("masks", "places")  # kept as bits along the last axis
 
 
 def stranger(rng: np.random.Generator, family: str | None = None) -> Sample:
@@ -45,7 +40,7 @@ def stranger(rng: np.random.Generator, family: str | None = None) -> Sample:
     name = family or str(rng.choice(names, p=weights / weights.sum()))
     picture = strangers.FAMILIES[name](rng, INPUT_SIDE)
     if rng.random() < 0.5:  # noqa: PLR2004 - not every plate is square
-        keep = int(rng.integers(140, INPUT_SIDE))
+        keep = int(rng.integers(5 * INPUT_SIDE // 8, INPUT_SIDE))
         start = (INPUT_SIDE - keep) // 2
         framed = np.zeros_like(picture)
         band = slice(start, start + keep)
@@ -94,30 +89,13 @@ def compose(rng: np.random.Generator, makers: Makers) -> Sample:
     return turned(rng, frontal.frontal(rng, index).film)
 
 
-def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
-    """Return samples as arrays: films and attributes uint8, masks and places packed to bits."""
-    arrays = {name: np.stack([np.asarray(getattr(s, name)) for s in samples]) for name in FIELDS}
-    arrays["film"] = np.round(arrays["film"] * 255).astype(np.uint8)
-    arrays["attributes"] = arrays["attributes"].astype(np.uint8)
-    for name in PACKED:
-        arrays[name] = np.packbits(arrays[name] > 0.5, axis=-1)  # noqa: PLR2004
-    return arrays
-
-
 def make(out: Path, makers: Makers, chunks: int, seed: int) -> None:
     """Write the chunks that are not there yet."""
-    out.mkdir(parents=True, exist_ok=True)
     for number in range(chunks):
         target = out / f"chunk{seed}_{number:03d}.npz"
-        if target.is_file():
-            continue
-        rng = np.random.default_rng((seed, number))
-        samples = [compose(rng, makers) for _ in range(CHUNK)]
-        partial = target.with_suffix(".tmp.npz")
-        np.savez(partial, allow_pickle=False, **pack(samples))
-        partial.rename(target)
-        kept = sum(s.scope == SCOPE_IN for s in samples)
-        print(f"{target.name}: {kept} of {CHUNK} in scope", flush=True)  # noqa: T201
+        if not target.is_file():
+            rng = np.random.default_rng((seed, number))
+            write(target, [compose(rng, makers) for _ in range(CHUNK)])
 
 
 def main() -> None:

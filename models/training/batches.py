@@ -8,20 +8,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS, REGIONS
+from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS, REGIONS, SIGNS
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise, with_parity
+from models.simulate.devices import DEVICES
 from models.simulate.film import clutter
-from models.training.bank import FIELDS, PACKED, turned
+from models.training.bank import turned
+from models.training.chunks import FIELDS
 from models.training.drawn import TRUST
 from models.training.follow import FOLLOWED, OF_HEART, follow
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
-from models.vocabulary import MaskName
+from models.vocabulary import MaskName, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from models.training.laid import Findings
     from models.training.real import RealFilm
 
 RIGHT_LUNG, LEFT_LUNG = 20, 11  # places in the regions' order
@@ -30,49 +33,9 @@ FIRST = [REGIONS.index(name) for name in FOLLOWED]
 FOLLOW_HEART = [REGIONS.index(name) for name in OF_HEART]
 FOLLOWS_WEIGHT = 1.0  # how much a box counts that follows wholly from drawn ones
 CALM_WEIGHT = 0.1  # how much it counts that a film called normal shows no findings
+DEVICE_SIGNS = [SIGNS.index(sign) for sign in DEVICES]
+CALM_SIGNS = [SIGNS.index(s) for s in (Sign.CONSOLIDATION, Sign.MASS, Sign.NODULE)]
 CALM_MASKS = [MASKS.index(name) for name in (*FINDING_MASKS.values(), MaskName.PNEUMOTHORAX)]
-
-
-class Bank:
-    """All chunks of a folder, in memory; ``refresh`` picks up chunks written since."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: list[Path] = []
-        self._arrays: dict[str, NDArray[np.generic]] = {}
-        self.refresh()
-
-    def __len__(self) -> int:
-        return len(self._arrays["film"])
-
-    def refresh(self) -> None:
-        """Read new chunks."""
-        paths = sorted(p for p in self._folder.glob("chunk*.npz") if ".tmp" not in p.name)
-        fresh = [p for p in paths if p not in self._known]
-        for path in fresh:
-            with np.load(path) as chunk:
-                for name in FIELDS:
-                    have = self._arrays.get(name)
-                    new = chunk[name]
-                    self._arrays[name] = new if have is None else np.concatenate([have, new])
-        self._known += fresh
-
-    def attributes(self) -> "NDArray[np.uint8]":
-        """Signs by region ``(n, 36, 20)`` of the films whose signs are known."""
-        known = np.asarray(self._arrays["attributes_known"], np.float32) > 0
-        return np.asarray(self._arrays["attributes"][known], np.uint8)
-
-    def take(self, places: "NDArray[np.integer]") -> "dict[str, Tensor]":
-        """Return the films at ``places`` as float tensors."""
-        batch = {
-            n: torch.from_numpy(np.ascontiguousarray(a[places])) for n, a in self._arrays.items()
-        }
-        for name in PACKED:  # planes are square
-            packed = self._arrays[name][places]
-            bits = np.unpackbits(packed, axis=-1)[..., : packed.shape[-2]]
-            batch[name] = torch.from_numpy(bits.astype(np.float32))
-        batch["film"] = batch["film"].float() / 255.0
-        return batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +43,7 @@ class Pseudo:
     """What a teacher saw on one real film, on its own frame.
 
     ``boxes`` (36, 4) corners in 0..1 of width and height, ``weights`` (36,) trust; ``masks``
-    (3, 112, 112) lungs and heart stretched over the film, ``masks_weight`` trust.
+    (3, n, n) lungs and heart stretched over the film, ``masks_weight`` trust.
     """
 
     boxes: "NDArray[np.float32]"
@@ -89,12 +52,24 @@ class Pseudo:
     masks_weight: float
 
 
+def load_pseudo(path: Path) -> dict[str, Pseudo]:
+    """Read a teacher's labels, see models.training.adapt."""
+    with np.load(path) as kept:
+        boxes, weights, trust = kept["boxes"], kept["weights"], kept["masks_weight"]
+        masks = kept["masks"].astype(np.float32)
+        return {
+            str(name): Pseudo(boxes[i], weights[i], masks[i], float(trust[i]))
+            for i, name in enumerate(kept["names"])
+        }
+
+
 @dataclass(slots=True)
 class RealStream:
     """Endless views of real training films."""
 
     films: "list[RealFilm]"
     pseudo: dict[str, Pseudo] = field(default_factory=dict)
+    findings: "Findings | None" = None  # simulated, to lay over calm films
 
     def sample(self, rng: np.random.Generator) -> Sample:
         """One real film, cut and toned a little differently each time; boxed films come oftener."""
@@ -102,8 +77,8 @@ class RealStream:
         rows, columns = film.pixels.shape
         cut = _cut(rng, 0.12)
         picture, frame = place(film.pixels, cut)
-        sample = Sample(film=_hide_letters(rng, _retone(rng, picture)), scope=SCOPE_IN,
-                        view=VIEW_AP if film.view == "AP" else VIEW_PA)  # fmt: skip
+        view = VIEW_AP if film.view == "AP" else VIEW_PA
+        sample = Sample(film=picture, scope=SCOPE_IN, view=view)
         if film.labelled:
             sample.findings = film.truth()
             sample.findings_known = np.full(4, NOISY_WEIGHT, np.float32)
@@ -111,17 +86,24 @@ class RealStream:
             sample.signs_known = told * np.float32(NOISY_WEIGHT)
         if film.calm:
             sample.masks_known[CALM_MASKS] = CALM_WEIGHT
+            sample.places_known[CALM_SIGNS] = NOISY_WEIGHT
+        if film.calm and film.view == "PA":  # who stands for a film seldom has tubes
+            sample.signs_known[DEVICE_SIGNS] = sample.places_known[DEVICE_SIGNS] = NOISY_WEIGHT
         known = self.pseudo.get(film.name)
         if known is not None:
             sample.masks[:3] = _stretch_masks(known.masks, cut, (rows, columns))
             sample.masks_known[:3] = known.masks_weight
         corners, sample.boxes_known = _corners(film, known)
         sample.boxes = _into_square(corners, cut, frame)
+        if self.findings is not None and film.calm and known is not None:
+            self.findings.lay(rng, sample)
+        sample.film = _hide_letters(rng, _retone(rng, sample.film))
         sample.mirror_known = 1.0
         if rng.random() < 0.3:  # noqa: PLR2004
             sample.mirrored = 1.0
             sample.film = np.ascontiguousarray(sample.film[:, ::-1])
             sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
+            sample.places = np.ascontiguousarray(sample.places[:, :, ::-1])
             sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
         return sample
 
@@ -268,7 +250,8 @@ def _stretch_masks(
     wide, high = (cut[2] - cut[0]) * columns, (cut[3] - cut[1]) * rows
     scale = MASK_SIDE / max(wide, high)
     size = max(round(wide * scale), 1), max(round(high * scale), 1)
-    box = (cut[0] * MASK_SIDE, cut[1] * MASK_SIDE, cut[2] * MASK_SIDE, cut[3] * MASK_SIDE)
+    n = masks.shape[-1]
+    box = (cut[0] * n, cut[1] * n, cut[2] * n, cut[3] * n)
     left, top = (MASK_SIDE - size[0]) // 2, (MASK_SIDE - size[1]) // 2
     result = np.zeros((len(masks), MASK_SIDE, MASK_SIDE), np.float32)
     for index, mask in enumerate(masks):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.generic]]
 
-SIDE = 288
+SIDE = 384
 SCENES = 8  # per base; the first is empty
 REGIONS = tuple(AnatomicStructure)
 RIGHT_LUNG, LEFT_LUNG, HEART, BODY = 1, 2, 4, 8  # bits of the field plane
@@ -118,26 +118,40 @@ class Maker:
             kind = Projection.LATERAL if rng.random() < 0.75 else Projection.OBLIQUE  # noqa: PLR2004
         else:
             kind = Projection.AP if rng.random() < 0.5 else Projection.PA  # noqa: PLR2004
-        stance, theme = pose.draw(rng, kind, held_out=part == "test"), scenes.Theme()
+        held_out, even = part == "test", part == "train"
+        stance, theme = pose.draw(rng, kind, held_out=held_out, even=even), scenes.Theme()
         if part != "sideways":
             stance, theme = scenes.themed(rng, stance)
         lifted = kind is Projection.PA and rng.random() < ARMS_RAISED
         projector = self._raised if lifted or part == "sideways" else self._hanging
         return projector, stance, theme
 
-    def devices(self, part: str, bases: Bases) -> ExtraDevices:
-        """Draw tubes and lines into the bases of a part; the height of the domes is theirs."""
+    def fresh(self, part: str, first: int, count: int) -> Bases:
+        """Project ``count`` bases of a part from number ``first`` on, in memory alone."""
+        arrays: Arrays = {
+            name: np.zeros((count, *shape), dtype) for name, (dtype, shape) in layout(part).items()
+        }
+        for index in range(count):
+            self.fill(arrays, index, part, number=first + index)
+        return Bases(**arrays)  # type: ignore[arg-type]
+
+    def devices(self, part: str, bases: Bases, first: int = 0) -> ExtraDevices:
+        """Draw tubes and lines into the bases of a part; the height of the domes is theirs.
+
+        ``first`` is the number in the part of the first of ``bases``.
+        """
 
         def of_base(index: int) -> "tuple[Projector, Pose]":
-            projector, stance, _ = self.stand(np.random.default_rng((SEEDS[part], index)), part)
+            rng = np.random.default_rng((SEEDS[part], first + index))
+            projector, stance, _ = self.stand(rng, part)
             right, left = (float(v) for v in bases.poses[index, 6:8])
             return projector, replace(stance, domes_mm=(right, left))
 
         return ExtraDevices(of_base, Detector(side=SIDE))
 
-    def fill(self, arrays: "Arrays", index: int, part: str) -> None:
-        """Project one pose, make its scenes and write its row; each row has its own seed."""
-        rng = np.random.default_rng((SEEDS[part], index))
+    def fill(self, arrays: "Arrays", index: int, part: str, number: int | None = None) -> None:
+        """Project base ``number``, make its scenes and write row ``index``; each has its seed."""
+        rng = np.random.default_rng((SEEDS[part], index if number is None else number))
         projector, stance, theme = self.stand(rng, part)
         film = Detector(side=SIDE)
         rays = projector.rays(stance, film)

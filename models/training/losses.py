@@ -83,7 +83,7 @@ def _view(logits: "Tensor", view: "Tensor") -> "Tensor":
 
 def _attributes(logits: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
     entropy = functional.binary_cross_entropy_with_logits(
-        logits, batch["attributes"], reduction="none", pos_weight=torch.tensor(RARE)
+        logits, batch["attributes"], reduction="none", pos_weight=logits.new_tensor(RARE)
     )
     return _mean(entropy.mean((1, 2)), batch["attributes_known"])
 
@@ -104,7 +104,7 @@ def _masks(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
 def _places(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
     """Cross entropy of every place, and soft Dice where a sign is present, per known sign."""
     entropy = functional.binary_cross_entropy_with_logits(
-        logits, truth, reduction="none", pos_weight=torch.tensor(RARE_PLACE)
+        logits, truth, reduction="none", pos_weight=logits.new_tensor(RARE_PLACE)
     )
     soft = logits.sigmoid()
     dice = 1 - (2 * (soft * truth).sum((2, 3)) + 1.0) / ((soft + truth).sum((2, 3)) + 1.0)

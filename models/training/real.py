@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SPLIT_FILE = Path(__file__).parent / "split.json"
 PARTS = {"train": 60, "valid": 15, "test": 25}  # percent of patients
-SHORT_SIDE = 288  # films are kept this large, longer side
+LONGER_SIDE = 416  # films are kept this large
 CORNERS = ("x1", "y1", "x2", "y2")
 NOISY = {
     Observation.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
@@ -43,7 +43,7 @@ NOISY_SIGNS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealFilm:
-    """One real film: ``pixels`` uint8, longer side 288; boxes in 0..1 of width and height.
+    """One real film: ``pixels`` uint8, longer side 416; boxes in 0..1 of width and height.
 
     ``lungs`` are right and left V7 boxes ``(2, 4)`` as corners, or None. ``labels`` are text-mined
     image labels; empty for films without them. ``sex`` is M, F or empty.
@@ -162,11 +162,11 @@ def _lung_boxes(root: Path) -> "dict[str, NDArray[np.float32]]":
 
 
 def _small(path: Path, cache: Path) -> "NDArray[np.uint8]":
-    """Return the film with its longer side at 288, from the cache when it is there."""
+    """Return the film with its longer side at 416, from the cache when it is there."""
     kept = cache / f"{path.stem}.png"
     if not kept.is_file():
         pixels = np.asarray(Image.open(path).convert("L"), np.float32)
-        Image.fromarray(np.round(shrink(pixels, SHORT_SIDE)).astype(np.uint8)).save(kept)
+        Image.fromarray(np.round(shrink(pixels, LONGER_SIDE)).astype(np.uint8)).save(kept)
     return np.asarray(Image.open(kept))
 
 

@@ -14,7 +14,7 @@ from models.anatomy import retrieval
 from models.anatomy.heads import REGIONS, SIGNS
 from models.anatomy.network import MINIATURE
 from models.training.alignment import SignTower
-from models.training.batches import Bank
+from models.training.chunks import Bank
 from models.training.export import settle
 
 LEAST = 2  # films in which a set must have been seen

@@ -11,7 +11,7 @@ from models.anatomy.preparation import equalise
 from models.simulate import clutter, film, scenes, truth
 from models.simulate.devices import DEVICES
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
-from models.training.windows import PIXEL_MM, Window, around_lungs, beside
+from models.training.windows import PIXEL_MM, Window, around_lungs, beside, px
 from models.vocabulary import MaskName, Observation, Sign
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ENLARGED_FROM, NORMAL_UP_TO = 0.50, 0.46  # cardiothoracic ratio; between them t
 BONE_GAIN = (1.0, 2.2)  # the CT's thick slices blur ribs, which real films show sharper
 TURNED_FROM, SHALLOW_FROM, CUT_FROM = 7.0, 14.0, 0.03  # degrees; mm of raised domes; share of lung
 PLACE_SHARE = 0.15  # of a cell that a sign has to cover to be in that place
-SMALLEST_REACH = 7.0  # base pixels: a place is at least as large as the smallest sign
+SMALLEST_REACH_MM = 11.0  # a place is at least as large as the smallest sign
 LINE_SHARE = 0.4  # of a mask's cell that a line has to cover to be wholly there
 EXTRA_SHARE = 0.5  # of films whose scene has no tube or line get some
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
@@ -42,9 +42,9 @@ BROAD = {
 class Sample:
     """One film on the network's square with what is known about it.
 
-    ``film`` (224, 224) 0..1; ``boxes`` (36, 4) centre and size in 0..1, ``present`` (36,) 1 or 0;
-    ``masks`` (8, 112, 112); ``findings`` (4,), ``signs`` (20,) and ``quality`` (3,) 1 or 0;
-    ``attributes`` (36, 20) 1 where a sign touches a region; ``places`` (20, 56, 56) where each is.
+    ``film`` (320, 320) 0..1; ``boxes`` (36, 4) centre and size in 0..1, ``present`` (36,) 1 or 0;
+    ``masks`` (8, 160, 160); ``findings`` (4,), ``signs`` (20,) and ``quality`` (3,) 1 or 0;
+    ``attributes`` (36, 20) 1 where a sign touches a region; ``places`` (20, 80, 80) where each is.
     What ends in ``_known`` weighs the losses.
     """
 
@@ -266,7 +266,7 @@ def _locate(sample: Sample, shown: Shown, window: Window) -> None:
     sample.places_known = sample.signs_known * ((sample.signs == 0) | located)
     for place in np.flatnonzero(located & (sample.signs > 0)):
         low, high = reach[place, :2], reach[place, 2:]
-        slack = np.maximum(SMALLEST_REACH - (high - low), 0) / 2
+        slack = np.maximum(px(SMALLEST_REACH_MM) - (high - low), 0) / 2
         x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
         x1, y1 = np.ceil(high + slack).astype(int)
         plane = np.zeros(shown.planes.shape, np.float32)

@@ -16,13 +16,13 @@ import torch
 
 from models.anatomy.network import AnatomyPerception
 from models.training import alignment, losses, provenance, real, warps
-from models.training.batches import Bank, RealStream, collate, join
+from models.training.batches import RealStream, collate, join, load_pseudo
+from models.training.chunks import Bank
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim.optimizer import ParamsT
 
-    from models.training.batches import Pseudo
 
 MIX = (13, 6, 1)  # films in a batch: simulated, real, real but not to be read
 EMA = 0.997
@@ -42,6 +42,8 @@ class Plan:
     frozen_blocks: int = 5  # of the convolutions' first blocks
     without: tuple[str, ...] = ()  # losses left out, for ablations
     literal: bool = False  # the alignment as printed, for its ablation
+    minutes: float = float("inf")  # the rate has fallen to its end by then, if steps take longer
+    device: str = "cpu"
 
 
 class Run:
@@ -50,21 +52,23 @@ class Run:
     def __init__(self, out: Path, plan: Plan, start: Path | None = None) -> None:
         torch.manual_seed(plan.seed)
         self.out, self.plan, self.step = out, plan, 0
+        self.started = time.monotonic()
         self.history: list[str] = []  # what was learnt from, see models.training.provenance
         self.frozen: list[nn.Module] = []
         self.network = AnatomyPerception()
         self.words = alignment.SignTower(self.network.config.object_dim)
         if start is not None:
-            state = torch.load(start, weights_only=True)
+            state = torch.load(start, weights_only=True, map_location="cpu")
             fresh = adopt(self.network, state["mean"])
             print(f"starts from {start.name}; at random: {fresh}", flush=True)  # noqa: T201
             self.words.load_state_dict(state["words"])
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.words.to(plan.device)
         self.mean = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(_groups(self, plan), weight_decay=0.02)
         out.mkdir(parents=True, exist_ok=True)
         if (out / "last.pt").is_file():
-            state = torch.load(out / "last.pt", weights_only=True)
+            state = torch.load(out / "last.pt", weights_only=True, map_location=plan.device)
             self.network.load_state_dict(state["network"])
             self.mean.load_state_dict(state["mean"])
             self.words.load_state_dict(state["words"])
@@ -80,17 +84,26 @@ class Run:
 
     def save(self) -> None:
         """Keep everything needed to go on; written aside first, so that a stop leaves one whole."""
-        state = {"network": self.network.state_dict(), "mean": self.mean.state_dict(),
-                 "words": self.words.state_dict(), "optimiser": self.optimiser.state_dict(),
-                 "step": self.step, "history": self.history}  # fmt: skip
+        kept = {"network": self.network, "mean": self.mean, "words": self.words}
+        state: dict[str, object] = {
+            part: {name: value.cpu() for name, value in module.state_dict().items()}
+            for part, module in kept.items()
+        }
+        state |= {"optimiser": self.optimiser.state_dict(), "step": self.step,
+                  "history": self.history}  # fmt: skip
         torch.save(state, self.out / "last.tmp")
         (self.out / "last.tmp").rename(self.out / "last.pt")
 
-    def learn(self, batch: "dict[str, Tensor]") -> dict[str, float]:
+    def progress(self) -> float:
+        """How far the plan is fulfilled, 0..1: by steps or by time, whichever is further."""
+        minutes = (time.monotonic() - self.started) / 60
+        return min(max(self.step / self.plan.steps, minutes / self.plan.minutes), 1.0)
+
+    def learn(self, batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
         """One step; returns the losses."""
         plan = self.plan
         warm = min(1.0, (self.step + 1) / plan.warmup)
-        cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / plan.steps, 1.0)))
+        cosine = 0.5 * (1 + np.cos(np.pi * self.progress()))
         for group in self.optimiser.param_groups:
             group["lr"] = group["top"] * warm * max(float(cosine), 0.02)
         self.network.train()
@@ -116,7 +129,7 @@ class Run:
         self.optimiser.step()
         self.step += 1
         self._average()
-        return {name: float(value.detach()) for name, value in parts.items()}
+        return {name: value.detach() for name, value in parts.items()}
 
     def _average(self) -> None:
         """Move the running mean; every fourth step is enough and saves a twentieth of the time."""
@@ -160,53 +173,50 @@ def _groups(run: Run, plan: Plan) -> "ParamsT":
     ]
 
 
-def fit(run: Run, bank: Bank, stream: RealStream) -> None:
+def fit(run: Run, bank: Bank, real_films: "RealStream | Bank") -> None:
     """Learn until the plan is fulfilled."""
-    started, first = time.monotonic(), run.step
-    sums: dict[str, float] = {}
+    first, began = run.step, time.monotonic()
+    sums: dict[str, Tensor] = {}
     with ThreadPoolExecutor(1) as pool:  # the next batch is made while this one is learnt
-        coming = pool.submit(_batch, run.plan, run.step, bank, stream)
-        while run.step < run.plan.steps:
+        coming = pool.submit(_batch, run.plan, run.step, bank, real_films)
+        while run.progress() < 1:
             batch = coming.result()
-            coming = pool.submit(_batch, run.plan, run.step + 1, bank, stream)
+            coming = pool.submit(_batch, run.plan, run.step + 1, bank, real_films)
             for name, value in run.learn(batch).items():
-                sums[name] = sums.get(name, 0.0) + value
-            _tell(run, sums, (time.monotonic() - started) / (run.step - first))
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+            _tell(run, sums, (time.monotonic() - began) / (run.step - first))
             if run.step % run.plan.save_every == 0:
                 run.save()
-                coming.result()  # nobody reads the bank while it grows
+                coming.result()  # nobody reads a bank while it grows
                 bank.refresh()
+                if isinstance(real_films, Bank):
+                    real_films.refresh()
     run.save()
 
 
-def _batch(plan: Plan, step: int, bank: Bank, stream: RealStream) -> "dict[str, Tensor]":
+def _batch(
+    plan: Plan, step: int, bank: Bank, real_films: "RealStream | Bank"
+) -> "dict[str, Tensor]":
     rng = np.random.default_rng((plan.seed, step))
-    simulated_films, real_films, wrong = plan.mix
+    simulated_films, real, wrong = plan.mix
     simulated = bank.take(rng.integers(len(bank), size=simulated_films))
-    films = [stream.sample(rng) for _ in range(real_films)]
-    films += [stream.negative(rng) for _ in range(wrong)]
-    return warps.stretch(rng, join(simulated, collate(films)))
+    if isinstance(real_films, Bank):
+        seen = real_films.take(rng.integers(len(real_films), size=real + wrong))
+    else:
+        films = [real_films.sample(rng) for _ in range(real)]
+        seen = collate(films + [real_films.negative(rng) for _ in range(wrong)])
+    moved = warps.stretch(rng, join(simulated, seen))
+    moved["film"] = warps.retone(rng, moved["film"])
+    return moved
 
 
-def _tell(run: Run, sums: dict[str, float], pace: float) -> None:
+def _tell(run: Run, sums: "dict[str, Tensor]", pace: float) -> None:
     """Print the mean losses of the last fifty steps."""
     if run.step % 50:
         return
-    words = " ".join(f"{name} {value / 50:.3f}" for name, value in sums.items())
+    words = " ".join(f"{name} {float(value) / 50:.3f}" for name, value in sums.items())
     print(f"step {run.step}/{run.plan.steps} {pace:.2f} s: {words}", flush=True)  # noqa: T201
     sums.clear()
-
-
-def load_pseudo(path: Path) -> "dict[str, Pseudo]":
-    """Read a teacher's labels, see models.training.adapt."""
-    from models.training.batches import Pseudo  # noqa: PLC0415 - values only needed here
-
-    with np.load(path) as kept:
-        return {
-            str(name): Pseudo(kept["boxes"][i], kept["weights"][i], kept["masks"][i].astype("f4"),
-                              float(kept["masks_weight"][i]))
-            for i, name in enumerate(kept["names"])
-        }  # fmt: skip
 
 
 def main() -> None:
@@ -221,15 +231,21 @@ def main() -> None:
     parser.add_argument("--mix", type=int, nargs=3, default=MIX, help="simulated, real, wrong")
     parser.add_argument("--frozen", type=int, default=5)
     parser.add_argument("--pseudo", type=Path)
+    parser.add_argument("--real-bank", type=Path, help="chunks of real films, of training.supply")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--without", nargs="*", default=(), choices=sorted(losses.WEIGHTS))
     parser.add_argument("--literal", action="store_true", help="alignment as printed")
     chosen = parser.parse_args()
     torch.set_num_threads(2)
-    films = real.load(chosen.real, "train", chosen.bases / "small")
-    pseudo = load_pseudo(chosen.pseudo) if chosen.pseudo else {}
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")  # on a GPU; a CPU knows no lower one
+    real_films = _real_films(chosen)
     plan = Plan(
         chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen,
-        without=tuple(chosen.without), literal=chosen.literal,
+        without=tuple(chosen.without), literal=chosen.literal, minutes=chosen.minutes,
+        device=chosen.device, save_every=chosen.save_every,
     )  # fmt: skip
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
@@ -241,7 +257,14 @@ def main() -> None:
     )  # fmt: skip
     run.history.append(told)
     print(told, flush=True)  # noqa: T201
-    fit(run, Bank(chosen.bank), RealStream(films, pseudo))
+    fit(run, Bank(chosen.bank, chosen.device), real_films)
+
+
+def _real_films(chosen: argparse.Namespace) -> "RealStream | Bank":
+    if chosen.real_bank:
+        return Bank(chosen.real_bank, chosen.device)
+    films = real.load(chosen.real, "train", chosen.bases / "small")
+    return RealStream(films, load_pseudo(chosen.pseudo) if chosen.pseudo else {})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,7 @@ STEEPEST = 0.35  # |da/du|: nothing is turned round or drawn out to twice its si
 SHARE = 0.7  # of films that are stretched
 FINE = 512  # samples of a curve
 U = np.linspace(0, 1, FINE)
+BEND, GRAIN = 0.12, 0.015  # of the exponent's logarithm; of the grey range
 
 
 def curves(rng: np.random.Generator, films: int, size: float) -> "NDArray[np.float64]":
@@ -35,48 +37,54 @@ def curves(rng: np.random.Generator, films: int, size: float) -> "NDArray[np.flo
 
 def stretch(rng: np.random.Generator, batch: "dict[str, Tensor]") -> "dict[str, Tensor]":
     """Stretch each film of a batch with its masks, places and boxes; all else stays."""
-    films = len(batch["film"])
-    along_x, along_y = curves(rng, films, ALONG_X), curves(rng, films, ALONG_Y)
+    film = batch["film"]
+    drawn = (curves(rng, len(film), size) for size in (ALONG_X, ALONG_Y))
+    along = [torch.from_numpy(a).to(film.device, torch.float32) for a in drawn]
     moved = dict(batch)
-    moved["film"] = _read(batch["film"][:, None], along_x, along_y)[:, 0]
+    moved["film"] = _read(film[:, None], along)[:, 0]
     for name in ("masks", "places"):
-        moved[name] = _read(batch[name], along_x, along_y)
-    boxes = batch["boxes"].numpy()
+        moved[name] = _read(batch[name], along)
+    boxes = batch["boxes"]
     low, high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
-    for edges in (low, high):
-        for axis, curve in enumerate((along_x, along_y)):
-            edges[..., axis] = _follow(edges[..., axis], curve)
-    new = np.concatenate([(low + high) / 2, high - low], axis=-1).astype(np.float32)
-    moved["boxes"] = torch.from_numpy(new)
+    low, high = (
+        torch.stack([_follow(edges[..., axis], along[axis]) for axis in (0, 1)], -1)
+        for edges in (low, high)
+    )
+    moved["boxes"] = torch.cat([(low + high) / 2, high - low], -1)
     return moved
 
 
-def _read(
-    planes: "Tensor", along_x: "NDArray[np.float64]", along_y: "NDArray[np.float64]"
-) -> "Tensor":
-    """Planes ``(B, C, n, n)`` read at the moved places of their pixels' centres, linearly.
-
-    By numpy, in one thread: the next batch is made while torch's threads learn this one.
-    """
-    moved = np.empty(planes.shape, np.float32)
-    for plane, x, y, new in zip(planes.numpy(), along_x, along_y, moved, strict=True):
-        low, share = _neighbours(y, plane.shape[-1])
-        rows = plane[:, low] * (1 - share[:, None]) + plane[:, low + 1] * share[:, None]
-        low, share = _neighbours(x, plane.shape[-1])
-        np.add(rows[:, :, low] * (1 - share), rows[:, :, low + 1] * share, out=new)
-    return torch.from_numpy(moved)
+def _read(planes: "Tensor", along: "list[Tensor]") -> "Tensor":
+    """Planes ``(B, C, n, n)`` read at the moved places of their pixels' centres, linearly."""
+    n = planes.shape[-1]
+    centres = (torch.arange(n, device=planes.device) + 0.5) / n
+    x, y = (centres + _between(curve, centres.expand(len(planes), n)) for curve in along)
+    grid = torch.stack([x[:, None].expand(-1, n, n), y[:, :, None].expand(-1, n, n)], -1)
+    return functional.grid_sample(planes, 2 * grid - 1, padding_mode="border", align_corners=False)
 
 
-def _neighbours(
-    curve: "NDArray[np.float64]", n: int
-) -> "tuple[NDArray[np.int64], NDArray[np.float32]]":
-    """Return the pixel before each new pixel's place, and how near the one after it is, 0..1."""
-    centres = (np.arange(n) + 0.5) / n
-    places = np.clip((centres + np.interp(centres, U, curve)) * n - 0.5, 0, n - 1)
-    low = np.minimum(places.astype(np.int64), n - 2)
-    return low, (places - low).astype(np.float32)
+def _between(curve: "Tensor", places: "Tensor") -> "Tensor":
+    """Values at places ``(B, Q)`` in 0..1 of curves ``(B, FINE)`` sampled evenly over 0..1."""
+    at = places.clamp(0, 1) * (FINE - 1)
+    low = at.long().clamp_max(FINE - 2)
+    first, second = curve.gather(1, low), curve.gather(1, low + 1)
+    return first + (at - low) * (second - first)
 
 
-def _follow(places: "NDArray[np.floating]", curve: "NDArray[np.float64]") -> "NDArray[np.float64]":
+def _follow(places: "Tensor", curve: "Tensor") -> "Tensor":
     """Where places ``(B, Q)`` of a film lie after it was read at ``u + a(u)``."""
-    return np.stack([np.interp(p, U + a, U) for p, a in zip(places, curve, strict=True)])
+    even = torch.linspace(0, 1, FINE, device=curve.device)
+    came_from = even + curve
+    last = torch.searchsorted(came_from, places.contiguous()).clamp(1, FINE - 1)
+    before, after = came_from.gather(1, last - 1), came_from.gather(1, last)
+    share = ((places - before) / (after - before).clamp_min(1e-9)).clamp(0, 1)
+    return even[last - 1] + share * (even[1] - even[0])
+
+
+def retone(rng: np.random.Generator, films: "Tensor") -> "Tensor":
+    """Bend the tone of films ``(B, n, n)`` a little and add grain; what is black stays black."""
+    bend = torch.from_numpy(np.exp(rng.normal(0, BEND, len(films)))).to(films)
+    grain = torch.from_numpy(rng.uniform(0, GRAIN, len(films))).to(films)
+    noise = torch.randn(films.shape, device=films.device) * grain[:, None, None]
+    toned = (films.clamp_min(1e-6) ** bend[:, None, None] + noise).clamp(0, 1)
+    return torch.where(films > 0, toned, films)

@@ -95,7 +95,7 @@ def around_lungs(rng: np.random.Generator, boxes: "NDArray[np.float32]") -> Wind
         edge, depth = int(rng.integers(4)), float(rng.uniform(0.03, 0.18))
         edges[edge] = (low + depth * (high - low), high - depth * (high - low))[edge // 2][edge % 2]
     x0, y0, x1, y1 = (float(edge) for edge in edges)
-    return Window(x0, y0, max(x1 - x0, 60.0), max(y1 - y0, 60.0))
+    return Window(x0, y0, max(x1 - x0, px(98)), max(y1 - y0, px(98)))
 
 
 def beside(rng: np.random.Generator, boxes: "NDArray[np.float32]") -> tuple[Window, bool]:
@@ -104,10 +104,15 @@ def beside(rng: np.random.Generator, boxes: "NDArray[np.float32]") -> tuple[Wind
     low, high = lungs[:, :2].min(0), lungs[:, 2:].max(0)
     choice = int(rng.integers(3))
     if choice == 0:
-        top = float(high[1]) - 12.0
-        left, width = float(rng.uniform(0, 60)), float(rng.uniform(150, 220))
+        top = float(high[1]) - px(20)
+        left, width = px(rng.uniform(0, 98)), px(rng.uniform(245, 360))
         return Window(left, top, width, SIDE - top), True
     if choice == 1:
-        return Window(float(rng.uniform(30, 80)), 0.0, 130.0, float(low[1]) + 14.0), False
-    edge = float(low[0]) * 0.9 + 14.0
-    return Window(0.0, float(rng.uniform(0, 60)), edge, float(rng.uniform(90, 200))), False
+        return Window(px(rng.uniform(49, 130)), 0.0, px(212), float(low[1]) + px(23)), False
+    edge = float(low[0]) * 0.9 + px(23)
+    return Window(0.0, px(rng.uniform(0, 98)), edge, px(rng.uniform(147, 326))), False
+
+
+def px(mm: float) -> float:
+    """Millimetres of the patient's middle as pixels of the base grid."""
+    return float(mm) / PIXEL_MM

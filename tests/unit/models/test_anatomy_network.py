@@ -15,7 +15,7 @@ from models.training import alignment, losses  # noqa: E402
 
 SHAPES = {
     "boxes": (2, 36, 4), "embedding": (2, 36, 32), "presence": (2, 36), "spread": (2, 36),
-    "findings": (2, 4), "signs": (2, 20), "attributes": (2, 36, 20), "masks": (2, 8, 112, 112),
+    "findings": (2, 4), "signs": (2, 20), "attributes": (2, 36, 20), "masks": (2, 8, 160, 160),
     "scope": (2, 5), "view": (2, 3), "mirrored": (2, 1), "quality": (2, 3),
 }  # fmt: skip
 
@@ -28,7 +28,7 @@ def network() -> AnatomyPerception:
 
 def test_the_miniature_gives_what_its_heads_declare(network: AnatomyPerception) -> None:
     with torch.no_grad():
-        seen = network(torch.rand(2, 1, 224, 224))
+        seen = network(torch.rand(2, 1, 320, 320))
     assert {name: tuple(value.shape) for name, value in seen.items()} == SHAPES
     assert float(seen["boxes"][..., 2:].min()) > 0
 
@@ -36,7 +36,7 @@ def test_the_miniature_gives_what_its_heads_declare(network: AnatomyPerception) 
 def test_a_head_that_is_not_declared_is_not_there() -> None:
     plain = AnatomyPerception(ApmConfig(extra_heads=("masks",))).eval()
     with torch.no_grad():
-        seen = plain(torch.rand(1, 1, 224, 224))
+        seen = plain(torch.rand(1, 1, 320, 320))
     assert set(seen) == {"boxes", "embedding", "masks"}
 
 
@@ -90,9 +90,9 @@ def batch_of(count: int) -> dict[str, torch.Tensor]:
         "present": torch.ones(count, 36), "findings": torch.zeros(count, 4),
         "findings_known": torch.zeros(count, 4), "signs": torch.zeros(count, 20),
         "signs_known": torch.zeros(count, 20), "attributes": torch.zeros(count, 36, 20),
-        "masks": torch.zeros(count, 8, 112, 112), "masks_known": torch.zeros(count, 8),
+        "masks": torch.zeros(count, 8, 160, 160), "masks_known": torch.zeros(count, 8),
         "scope": torch.zeros(count, dtype=torch.int64), "view": torch.full((count,), -1),
-        "quality": torch.zeros(count, 3), "places": torch.zeros(count, 20, 56, 56),
+        "quality": torch.zeros(count, 3), "places": torch.zeros(count, 20, 80, 80),
         "places_known": torch.zeros(count, 20),
     }  # fmt: skip
 
@@ -104,14 +104,14 @@ def _training(network: AnatomyPerception) -> AnatomyPerception:
 def test_places_are_told_while_training_and_count_for_their_sign(
     network: AnatomyPerception,
 ) -> None:
-    films = torch.rand(2, 1, 224, 224)
+    films = torch.rand(2, 1, 320, 320)
     with torch.no_grad():
         places = _training(network)(films)["places"]
         before = network(films)
         louder = copy.deepcopy(network)
         louder.heads.places.bias[3] += 2.0
         after = louder(films)
-    assert places.shape == (2, len(SIGNS), 56, 56)
+    assert places.shape == (2, len(SIGNS), 80, 80)
     assert "places" not in before
     more = after["signs"] - before["signs"]
     assert torch.allclose(more[:, 3], torch.full((2,), 1.0), atol=1e-4)  # half of it counts
@@ -120,7 +120,7 @@ def test_places_are_told_while_training_and_count_for_their_sign(
 
 def test_what_is_not_known_costs_nothing(network: AnatomyPerception) -> None:
     with torch.no_grad():
-        parts = losses.measure(_training(network)(torch.rand(2, 1, 224, 224)), batch_of(2))
+        parts = losses.measure(_training(network)(torch.rand(2, 1, 320, 320)), batch_of(2))
     assert float(parts.pop("scope")) > 0  # the scope of a training film is always known
     assert {name: float(value) for name, value in parts.items()} == dict.fromkeys(parts, 0.0)
 
@@ -132,7 +132,7 @@ def test_what_is_known_costs_something(network: AnatomyPerception) -> None:
             batch[name] = torch.ones_like(batch[name])
     batch["view"] = torch.zeros(2, dtype=torch.int64)
     with torch.no_grad():
-        parts = losses.measure(_training(network)(torch.rand(2, 1, 224, 224)), batch)
+        parts = losses.measure(_training(network)(torch.rand(2, 1, 320, 320)), batch)
     assert all(float(value) > 0 for value in parts.values())
 
 

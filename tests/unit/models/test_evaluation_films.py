@@ -52,7 +52,7 @@ def test_boxes_lie_where_the_body_is_and_turn_with_a_mirrored_film() -> None:
     examiner = Examiner(projections())
     usual, turned = (examiner.exam(Order(2, 0, 0, mirrored=m)) for m in (False, True))
     right = 20
-    assert usual.boxes[right, 0] + turned.boxes[right, 2] == pytest.approx(224, abs=0.01)
+    assert usual.boxes[right, 0] + turned.boxes[right, 2] == pytest.approx(320, abs=0.01)
     assert usual.boxes[right, 1] == turned.boxes[right, 1]
     shape = usual.boxes[right, 2:] - usual.boxes[right, :2]
     true = CORNERS[right, 2:] - CORNERS[right, :2]
@@ -79,8 +79,8 @@ def test_orders_take_bases_in_turn_and_leave_a_third_empty() -> None:
 
 def test_painting_hides_the_place_on_both_films_alike() -> None:
     rng = np.random.default_rng(0)
-    film = rng.random((224, 224)).astype(np.float32) + 0.01
-    mask = np.zeros((112, 112), bool)
+    film = rng.random((320, 320)).astype(np.float32) + 0.01
+    mask = np.zeros((160, 160), bool)
     mask[50:55, 50:55] = True
     painted = controls.paint(film, mask)
     assert len(np.unique(painted[100:110, 100:110])) == 1
@@ -99,7 +99,7 @@ def test_the_grain_classifier_learns_what_is_in_the_grain() -> None:
 
 def grain_of(rng: np.random.Generator, *, rough: bool) -> np.ndarray:
     """Noise, with one rough corner or without."""
-    film = 0.5 + 0.01 * rng.standard_normal((224, 224)).astype(np.float32)
+    film = 0.5 + 0.01 * rng.standard_normal((320, 320)).astype(np.float32)
     if rough:
         film[:48, :48] += 0.2 * rng.standard_normal((48, 48)).astype(np.float32)
     return film

@@ -14,7 +14,7 @@ from models.evaluation import frozen, mean_box
 from models.evaluation.exams import ABSENT, OPEN, PRESENT
 from models.vocabulary import MaskName, Sign
 
-ROWS, COLUMNS = 448, 336
+ROWS, COLUMNS = 640, 480
 
 
 def written(folder: Path) -> None:
@@ -50,11 +50,11 @@ def test_boxes_and_masks_go_to_the_network_s_square(tmp_path: Path) -> None:
     written(tmp_path)
     (one,) = frozen.load(tmp_path)
     lung = REGIONS.index("right lung")
-    # Half the size, and 28 px of padding on either side of the narrow film.
-    assert one.boxes[lung].tolist() == [48.0, 50.0, 98.0, 150.0]
-    assert one.film.shape == (224, 224)
+    # Half the size, and 40 px of padding on either side of the narrow film.
+    assert one.boxes[lung].tolist() == [60.0, 50.0, 110.0, 150.0]
+    assert one.film.shape == (320, 320)
     mask = one.masks[MASKS.index(MaskName.RIGHT_LUNG)]
-    assert np.flatnonzero(mask.any(0))[[0, -1]].tolist() == [24, 48]
+    assert np.flatnonzero(mask.any(0))[[0, -1]].tolist() == [30, 54]
     assert np.flatnonzero(mask.any(1))[[0, -1]].tolist() == [25, 74]
     assert one.masks[MASKS.index(MaskName.DEVICE)].any()
     assert not one.visible[REGIONS.index("carina")]
@@ -77,6 +77,6 @@ def test_the_kept_mean_boxes_are_boxes_of_the_square() -> None:
     assert boxes.shape == (36, 4)
     assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert boxes.min() >= 0
-    assert boxes.max() <= 224
+    assert boxes.max() <= 320
     right, left = REGIONS.index("right lung"), REGIONS.index("left lung")
     assert boxes[right, 2] < boxes[left, 2]

@@ -41,7 +41,7 @@ LIMITS = np.full(4, 0.5)
 
 
 def film(number: int, labels: str = "No Finding", view: str = "AP") -> RealFilm:
-    pixels = np.random.default_rng(number).integers(1, 255, (224, 224)).astype(np.uint8)
+    pixels = np.random.default_rng(number).integers(1, 255, (320, 320)).astype(np.uint8)
     lungs = np.asarray([(0.11, 0.10, 0.46, 0.74), (0.54, 0.10, 0.89, 0.76)], np.float32)
     name = f"images/nih_{number:08d}_000.jpg"
     return RealFilm(name, f"p{number}", view, 40 + number, frozenset({labels}), pixels, lungs)
@@ -53,7 +53,7 @@ TRAIN = [film(100 + i, "Effusion" if i % 2 else "No Finding") for i in range(20)
 def films(count: int, **given: np.ndarray) -> RealFilms:
     own = answers(count, **given)
     turned = own.boxes.copy()
-    turned[..., [0, 2]] = 224 - own.boxes[..., [2, 0]]
+    turned[..., [0, 2]] = 320 - own.boxes[..., [2, 0]]
     return RealFilms(
         "test patients", [film(i) for i in range(count)], own, answers(count, boxes=turned)
     )
@@ -211,7 +211,7 @@ def test_drafts_say_what_the_rules_make_of_the_numbers() -> None:
     film_of_a_mass = onnx_file.EXAMPLES / "frontal-with-mass.png"
     with Image.open(film_of_a_mass) as picture:
         pixels = np.asarray(picture, np.float32)
-    noise = np.random.default_rng(0).random((224, 224)).astype(np.float32)
+    noise = np.random.default_rng(0).random((320, 320)).astype(np.float32)
     said = served.states(ListeningEye(bundles.find()), [pixels, noise])
     assert said.shape == (2, 4)
     assert said[0].max() >= served.POSSIBLE
@@ -233,9 +233,9 @@ def test_too_few_labelled_films_give_no_figure() -> None:
 
 
 def test_pointing_hits_where_the_mask_is_strongest() -> None:
-    masks = np.zeros((2, 8, 112, 112), np.uint8)
-    masks[:, 0, 10:100, 10:50] = 255
-    masks[:, 4, 30, 20] = 200
+    masks = np.zeros((2, 8, 160, 160), np.uint8)
+    masks[:, 0, 14:142, 14:71] = 255
+    masks[:, 4, 43, 29] = 200
     given = films(2, masks=masks)
     boxes = {given.films[0].name: np.asarray((0.1, 0.2, 0.3, 0.4)),
              given.films[1].name: np.asarray((0.6, 0.2, 0.9, 0.4))}  # fmt: skip

@@ -65,7 +65,7 @@ def test_a_region_off_the_plate_is_not_counted() -> None:
 def test_mirroring_twice_gives_the_film_back_and_names_keep_their_boxes() -> None:
     one = exam(0)
     turned = mirror(one)
-    assert turned.boxes[REGIONS.index("right lung"), 0] > 112
+    assert turned.boxes[REGIONS.index("right lung"), 0] > 160
     assert mirror(turned).boxes == pytest.approx(one.boxes)
     assert mirror(turned).order == one.order
 
@@ -127,7 +127,7 @@ def test_scaling_on_tuning_films_repairs_chances() -> None:
 def test_mask_overlap_is_asked_only_of_films_that_show_the_finding() -> None:
     exams = [exam(i) for i in range(16)]
     place = MASKS.index(MaskName.MASS)
-    drawn = np.zeros((16, len(MASKS), 112, 112), np.uint8)
+    drawn = np.zeros((16, len(MASKS), 160, 160), np.uint8)
     for one in exams[:8]:
         one.masks[place, 10:20, 10:20] = True
     drawn[:8, place, 10:20, 10:15] = 255

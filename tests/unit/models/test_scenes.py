@@ -206,10 +206,10 @@ PER_SCENE = ("added", "planes", "signs", "sides", "sizes", "reach", "touches")
 
 def test_a_film_of_a_scene_says_what_the_scene_holds(bases: cache.Bases) -> None:
     sample = samples.Simulator(bases).scene(np.random.default_rng(0), 0, 1)
-    assert sample.film.shape == (224, 224)
+    assert sample.film.shape == (320, 320)
     assert sample.signs[SIGNS.index(Sign.PLEURAL_EFFUSION)] == 1
     assert sample.signs_known[SIGNS.index(Sign.CONSOLIDATION)] == 0
-    assert sample.masks.shape == (8, 112, 112)
+    assert sample.masks.shape == (8, 160, 160)
     assert sample.masks[3].sum() > 50
     assert not sample.masks[4:].any()
     known = dict(zip(Observation, sample.findings_known, strict=True))

@@ -39,7 +39,7 @@ def test_a_simplified_network_computes_nearly_the_same_with_weights_of_half_prec
 ) -> None:
     import copy  # noqa: PLC0415
 
-    film = torch.rand(2, 1, 224, 224)
+    film = torch.rand(2, 1, 320, 320)
     simple = copy.deepcopy(network)
     onnx_file.simplify(simple)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in simple.modules())
