@@ -26,8 +26,8 @@ from models.evaluation.looking import ListeningEye, Looked, look
 from models.training import cache, measures, real
 from models.training.export import settle
 from models.values import ChestImage
-from models.vocabulary import DEVICE_SIGNS, MaskName, Sign
 from models.vocabulary import AnatomicStructure as A
+from models.vocabulary import MaskName, Sign
 
 if TYPE_CHECKING:
     from models.training.measures import Numbers
@@ -40,7 +40,6 @@ SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
 HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
 ORGANS = (MaskName.RIGHT_LUNG, MaskName.LEFT_LUNG, MaskName.HEART)
-PA = 1  # place among the views of calm films
 SENTENCES = (
     "Trained on films simulated from one CT and on {films} real films; for demonstration only.",
     "Of simulated findings drafts call present, and possible: {sensitivity}; less on real films.",
@@ -208,10 +207,8 @@ def _sign_limits(given: Tuning, made: Looked, calm: "list[Numbers]") -> dict[str
     plain, found = given.plain(), {}
     for place, sign in enumerate(SIGNS):
         known = truth[:, place] != OPEN
-        # Patients in bed without a finding in the lungs may well have a tube; those who stand
-        # for a PA film hardly ever.
-        asked = calm[PA:] if sign in DEVICE_SIGNS else calm
-        quiet = sigmoid(np.concatenate([rows[:, place] for rows in asked]))
+        # Calm films of patients in bed may well show a tube, so that this errs towards silence.
+        quiet = sigmoid(np.concatenate([rows[:, place] for rows in calm]))
         found[sign.value] = limits.of_sign(
             chances[known, place], truth[known, place] == PRESENT, plain[known], quiet
         )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 FALSE_PRESENT_PLAIN, FALSE_PRESENT_OTHER, FALSE_PRESENT_REAL = 0.02, 0.10, 0.03
 FALSE_SIGN_PLAIN, FALSE_SIGN_REAL = 0.01, 0.03  # there are twenty of them
+SUSPECTED_MOST = 0.6  # share of calm real films on which a finding may be suspected
 MISSED_AS_ABSENT = 0.08  # share of simulated findings that may be called absent
 HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
@@ -30,14 +31,18 @@ def of_finding(
     ``scores`` and ``labels`` are of simulated films; ``plain`` marks those without any finding in
     the lungs, on which a false alarm is worst: one finding taken for another still sends a reader
     to the right place. ``calm`` are scores of real films labelled *No Finding* (which is often not
-    normal, so this errs on the side of silence), by view: the limit holds in each of them.
+    normal, so this errs on the side of silence), by view: the limit holds in each of them. What
+    would be suspected on most of them cannot be excluded either: the lower limit is 0 then.
     """
     present = max(
         _quantile(scores[plain & (labels < 0.5)], 1 - FALSE_PRESENT_PLAIN),  # noqa: PLR2004
         _quantile(scores[labels < 0.5], 1 - FALSE_PRESENT_OTHER),  # noqa: PLR2004
         *(_quantile(own, 1 - FALSE_PRESENT_REAL) for own in calm),
     )
-    return _pair(scores[labels > 0.5], present)  # noqa: PLR2004
+    pair = _pair(scores[labels > 0.5], present)  # noqa: PLR2004
+    every = np.concatenate([*calm, np.zeros(0)])
+    suspected = float((every >= pair[0]).mean()) if len(every) else 0.0
+    return [0.0, pair[1]] if suspected > SUSPECTED_MOST else pair
 
 
 def of_sign(scores: "Numbers", labels: "Numbers", plain: "Numbers", calm: "Numbers") -> list[float]:

@@ -223,3 +223,11 @@ def test_sides_are_stated_for_nearly_all_films_and_only_where_nearly_always_righ
     assert sure.mean() >= 0.96
     assert (np.sign(evidence[sure]) == np.where(mirrored[sure], 1, -1)).mean() >= 0.995
     assert chosen["sides_declared"] >= limits.DECLARED_LEAST
+
+
+def test_what_is_suspected_on_most_calm_films_is_not_excluded() -> None:
+    labels = np.arange(1000) % 4 == 0
+    scores = np.where(labels, 0.6, 0.05) + np.linspace(0, 0.1, 1000)
+    quiet, doubtful = np.full(50, 0.1), np.full(50, 0.65)
+    assert limits.of_finding(scores, labels, ~labels, [quiet])[0] > 0.1
+    assert limits.of_finding(scores, labels, ~labels, [doubtful, doubtful])[0] == 0.0
