@@ -33,7 +33,7 @@ FIRST = [REGIONS.index(name) for name in FOLLOWED]
 FOLLOW_HEART = [REGIONS.index(name) for name in OF_HEART]
 FOLLOWS_WEIGHT = 1.0  # how much a box counts that follows wholly from drawn ones
 CALM_WEIGHT = 0.1  # how much it counts that a film called normal shows no findings
-DEVICE_SIGNS = [SIGNS.index(sign) for sign in DEVICES]
+DEVICE_PLACES = [SIGNS.index(sign) for sign in DEVICES]
 CALM_SIGNS = [SIGNS.index(s) for s in (Sign.CONSOLIDATION, Sign.MASS, Sign.NODULE)]
 CALM_MASKS = [MASKS.index(name) for name in (*FINDING_MASKS.values(), MaskName.PNEUMOTHORAX)]
 
@@ -88,7 +88,7 @@ class RealStream:
             sample.masks_known[CALM_MASKS] = CALM_WEIGHT
             sample.places_known[CALM_SIGNS] = NOISY_WEIGHT
         if film.calm and film.view == "PA":  # who stands for a film seldom has tubes
-            sample.signs_known[DEVICE_SIGNS] = sample.places_known[DEVICE_SIGNS] = NOISY_WEIGHT
+            sample.signs_known[DEVICE_PLACES] = sample.places_known[DEVICE_PLACES] = NOISY_WEIGHT
         known = self.pseudo.get(film.name)
         if known is not None:
             sample.masks[:3] = _stretch_masks(known.masks, cut, (rows, columns))

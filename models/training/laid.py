@@ -17,8 +17,9 @@ from models.anatomy.heads import FINDING_MASKS, MASK_SIDE, MASKS, OBSERVATIONS, 
 from models.anatomy.network import INPUT_SIDE
 from models.simulate import scenes, truth
 from models.simulate.devices import DEVICES
-from models.training.cache import HEART, LEFT_LUNG, PLANES, RIGHT_LUNG
-from models.training.samples import BROAD, PLACE_SHARE, VIEW_PA
+from models.training import windows
+from models.training.cache import HEART, LEFT_LUNG, RIGHT_LUNG
+from models.training.samples import BROAD, PLACE_SHARE, VIEW_PA, bit
 from models.vocabulary import Sign
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SHARE = 0.7  # of calm films that get something
 LAID = {Sign.CONSOLIDATION, Sign.MASS, Sign.NODULE, *DEVICES}
 TOLD = 0.35  # weight that a film shows it: that of a calm film's not showing it, or calm means it
-LUNGS = [11, 20]  # places in the regions' order
+LUNGS = [windows.RIGHT_LUNG, windows.LEFT_LUNG]
 BONE_GAIN = 1.6  # of what bone and metal add, as in simulated films
 LEAST_STEP = 0.1  # of the grey range between lung and heart, or the film is too flat
 ABOVE_HEART = 0.1  # of the grey range: how much brighter than the heart tissue may get
@@ -131,7 +132,7 @@ class Findings:
         """Write places and mask of a sign if it can be seen; else nothing is known of it."""
         index, scene, sign = at
         name = scenes.PLANES[SIGNS[sign]]
-        plane = (self._bases.planes[index, scene] >> np.uint8(PLANES.index(name))) & 1
+        plane = bit(self._bases.planes[index, scene], name)
         reach = self._bases.reach[index, scene, sign]
         own = np.zeros_like(plane)  # others may share the plane
         x0, y0 = np.maximum(np.floor(reach[:2]), 0).astype(int)

@@ -272,11 +272,11 @@ def _locate(sample: Sample, shown: Shown, window: Window) -> None:
         plane = np.zeros(shown.planes.shape, np.float32)
         name = scenes.PLANES.get(SIGNS[place])
         inside = np.s_[y0:y1, x0:x1]
-        plane[inside] = 1 if name is None else _bit(shown.planes, name)[inside]
+        plane[inside] = 1 if name is None else bit(shown.planes, name)[inside]
         sample.places[place] = window.cut(plane, PLACE_SIDE) > PLACE_SHARE
 
 
-def _bit(planes: "NDArray[np.uint8]", name: MaskName) -> "NDArray[np.uint8]":
+def bit(planes: "NDArray[np.uint8]", name: MaskName) -> "NDArray[np.uint8]":
     """Return one mask of a scene's packed planes, 0 or 1."""
     return (planes >> np.uint8(PLANES.index(name))) & np.uint8(1)
 

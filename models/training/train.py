@@ -198,12 +198,12 @@ def _batch(
     plan: Plan, step: int, bank: Bank, real_films: "RealStream | Bank"
 ) -> "dict[str, Tensor]":
     rng = np.random.default_rng((plan.seed, step))
-    simulated_films, real, wrong = plan.mix
+    simulated_films, others, wrong = plan.mix
     simulated = bank.take(rng.integers(len(bank), size=simulated_films))
     if isinstance(real_films, Bank):
-        seen = real_films.take(rng.integers(len(real_films), size=real + wrong))
+        seen = real_films.take(rng.integers(len(real_films), size=others + wrong))
     else:
-        films = [real_films.sample(rng) for _ in range(real)]
+        films = [real_films.sample(rng) for _ in range(others)]
         seen = collate(films + [real_films.negative(rng) for _ in range(wrong)])
     moved = warps.stretch(rng, join(simulated, seen))
     moved["film"] = warps.retone(rng, moved["film"])
