@@ -19,7 +19,7 @@ from models.anatomy.heads import MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
 from models.anatomy.reading import sigmoid
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
-from models.evaluation import limits, platt, served
+from models.evaluation import limits, platt, served, shown
 from models.evaluation.examiner import Examiner
 from models.evaluation.exams import OPEN, PRESENT, Exam
 from models.evaluation.looking import ListeningEye, Looked, look
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FILMS = 600
 SEED = 55_011
 BATCH = 16
+VIEWS = ("AP", "PA")
 SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
 HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
@@ -71,9 +72,13 @@ class Tuning:
     def calm(self) -> list[list[int]]:
         """Return the places of real films labelled No Finding, by view."""
         return [
-            [i for i, f in enumerate(self.films) if f.calm and f.view == view]
-            for view in ("AP", "PA")
+            [i for i, f in enumerate(self.films) if f.calm and f.view == view] for view in VIEWS
         ]
+
+    def labelled(self, place: int) -> list[list[int]]:
+        """Return the places of real films whose labels name an observation, by view."""
+        named = [i for i, f in enumerate(self.films) if f.labelled and f.truth()[place]]
+        return [[i for i in named if self.films[i].view == view] for view in VIEWS]
 
     def plain(self) -> "Numbers":
         """Mark simulated films without any sign."""
@@ -122,20 +127,21 @@ def scale(given: Tuning) -> None:
     settle(given.folder, {})
 
 
-def levels(given: Tuning, made: Looked, calm: Looked) -> None:
+def levels(given: Tuning, made: Looked, calm: "Numbers") -> None:
     """Choose each mask's level and fold it into the network, so that masks begin at one half.
 
-    ``made`` are the answers on the simulated films, ``calm`` those on real ones without a finding.
+    ``made`` are the answers on the simulated films, ``calm`` the masks that would be shown on real
+    ones without a finding.
     """
     network = given.folder / NETWORK_FILE
     held = platt.read(network, platt.MASKS)
     offsets = np.zeros((len(MASKS), 1, 1)) if held is None else held[1].copy()
     for place in range(len(MASKS)):
         truth = np.stack([exam.masks[place] for exam in given.exams])
-        shown = truth.any(axis=(1, 2))
-        if shown.sum() >= limits.FEWEST:
-            empty = calm.masks[:, place] if MASKS[place] not in ORGANS else None
-            level = limits.of_mask(made.masks[shown, place], truth[shown], empty)
+        there = truth.any(axis=(1, 2))
+        if there.sum() >= limits.FEWEST:
+            empty = calm[:, place] if MASKS[place] not in ORGANS else None
+            level = limits.of_mask(made.masks[there, place], truth[there], empty)
             offsets[place] -= np.log(level / (1 - level))
     platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
     settle(given.folder, {})
@@ -176,23 +182,26 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     operating = {**sides(given), **scope(given)}
     settle(given.folder, {"operating": operating})
     made, seen, calm = given.simulated(), given.observed(), given.calm()
-    if "masks" in heads:  # nothing below looks at masks
-        levels(given, made, seen.take([row for rows in calm for row in rows]))
     plain = given.plain()
     found: dict[str, Any] = {
         "operating": operating,
         "cardiothoracic": heart_error(given.exams, made),
         "thresholds": {},
     }
-    told = np.stack([exam.observations for exam in given.exams])
+    truth = np.stack([exam.observations for exam in given.exams])
     for place, name in enumerate(OBSERVATIONS):
-        known = told[:, place] != OPEN
+        known = truth[:, place] != OPEN
         found["thresholds"][name.value] = limits.of_finding(
-            made.findings[known, place], told[known, place] == PRESENT, plain[known],
-            [seen.findings[rows, place] for rows in calm],
+            made.findings[known, place], truth[known, place] == PRESENT, plain[known],
+            [limits.RealScores(seen.findings[quiet, place], seen.findings[told, place])
+             for quiet, told in zip(calm, given.labelled(place), strict=True)],
         )  # fmt: skip
     if "signs" in heads:
         found["sign_thresholds"] = _sign_limits(given, made, [seen.signs[rows] for rows in calm])
+    if "masks" in heads:
+        quiet = seen.take([row for rows in calm for row in rows])
+        by_sign = found.get("sign_thresholds", {})
+        levels(given, made, shown.only(quiet, found["thresholds"], by_sign))
     if "quality" in heads:
         truth = np.stack([exam.quality for exam in given.exams])
         found["quality_thresholds"] = {

@@ -86,11 +86,11 @@ def _signs(signs: dict[str, dict[str, Any]]) -> str:
 
 
 def _masks(masks: dict[str, dict[str, Any]]) -> str:
-    lines = ["| mask, simulated | IoU where present | films | drawn on films without it |",
+    lines = ["| mask, simulated | IoU where present | films | drawn, and shown, without it |",
              "|---|---|---|---|"]  # fmt: skip
     for name, told in masks.items():
-        worth = f"{_number(told['iou'])} | {told['films']} | {_share(told['drawn_without'])}"
-        lines.append(f"| {name} | {worth} |")
+        false = f"{_share(told['drawn_without'])}, {_share(told['shown_without'])}"
+        lines.append(f"| {name} | {_number(told['iou'])} | {told['films']} | {false} |")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from models.evaluation import (
     rule_rows,
     scope_rows,
     served,
+    shown,
     sign_rows,
 )
 from models.evaluation.controls import GROUP as CONTROLS
@@ -124,7 +125,8 @@ def _signs(given: Material, exams: list[Exam], seen: "Looked") -> Findings:
     if "attributes" in given.eye.heads:
         found.join(sign_rows.places(exams, seen))
     if "masks" in given.eye.heads:
-        found.join(sign_rows.masks(exams, seen))
+        may = shown.masks(seen, given.eye.thresholds, given.eye.sign_thresholds)
+        found.join(sign_rows.masks(exams, seen, may))
     kept = given.folder / retrieval.FILE
     if kept.is_file():
         found.join(sign_rows.retrieved(exams, seen, retrieval.load(kept)))

@@ -1,5 +1,6 @@
 """Rules by which limits are chosen on validation films; each is a plain function of scores."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 FALSE_PRESENT_PLAIN, FALSE_PRESENT_OTHER, FALSE_PRESENT_REAL = 0.02, 0.10, 0.03
 FALSE_SIGN_PLAIN, FALSE_SIGN_REAL = 0.01, 0.03  # there are twenty of them
 SUSPECTED_MOST = 0.6  # share of calm real films on which a finding may be suspected
-MISSED_AS_ABSENT = 0.08  # share of simulated findings that may be called absent
+MISSED_AS_ABSENT = 0.08  # share of findings that may be called absent
+SUSPECTED_FEW, MISSED_MOST = 0.25, 0.12  # for fewer suspicions on calm films, more may be missed
 HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
 FALSE_REFUSALS = 0.01
@@ -23,26 +25,38 @@ SURE_RIGHT, SURE_COVERAGE, SURE_LEAST = 0.995, 0.97, 1.2  # the last in log odds
 DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RealScores:
+    """Scores of a finding on the real films of one view: calm ones, and those labelled with it."""
+
+    calm: "Numbers"
+    labelled: "Numbers"
+
+
 def of_finding(
-    scores: "Numbers", labels: "Numbers", plain: "Numbers", calm: "Sequence[Numbers]"
+    scores: "Numbers", labels: "Numbers", plain: "Numbers", views: "Sequence[RealScores]"
 ) -> list[float]:
     """Choose ``[absent_below, present_from]`` for one observation.
 
     ``scores`` and ``labels`` are of simulated films; ``plain`` marks those without any finding in
     the lungs, on which a false alarm is worst: one finding taken for another still sends a reader
-    to the right place. ``calm`` are scores of real films labelled *No Finding* (which is often not
-    normal, so this errs on the side of silence), by view: the limit holds in each of them. What
-    would be suspected on most of them cannot be excluded either: the lower limit is 0 then.
+    to the right place. ``views`` are scores of real films; calm ones are labelled *No Finding*
+    (which is often not normal, so this errs on the side of silence): the upper limit holds in each
+    view. The lower one rises a little where that spares calm films a suspicion, see
+    :func:`_spared`. What would be suspected on most of them cannot be excluded either: the lower
+    limit is 0 then.
     """
     present = max(
         _quantile(scores[plain & (labels < 0.5)], 1 - FALSE_PRESENT_PLAIN),  # noqa: PLR2004
         _quantile(scores[labels < 0.5], 1 - FALSE_PRESENT_OTHER),  # noqa: PLR2004
-        *(_quantile(own, 1 - FALSE_PRESENT_REAL) for own in calm),
+        *(_quantile(own.calm, 1 - FALSE_PRESENT_REAL) for own in views),
     )
-    pair = _pair(scores[labels > 0.5], present)  # noqa: PLR2004
-    every = np.concatenate([*calm, np.zeros(0)])
-    suspected = float((every >= pair[0]).mean()) if len(every) else 0.0
-    return [0.0, pair[1]] if suspected > SUSPECTED_MOST else pair
+    found = scores[labels > 0.5]  # noqa: PLR2004
+    absent, present = _pair(found, present)
+    absent = round(min(max(absent, _spared(found, views)), present), 4)
+    every = np.concatenate([*(own.calm for own in views), np.zeros(0)])
+    suspected = float((every >= absent).mean()) if len(every) else 0.0
+    return [0.0 if suspected > SUSPECTED_MOST else absent, present]
 
 
 def of_sign(scores: "Numbers", labels: "Numbers", plain: "Numbers", calm: "Numbers") -> list[float]:
@@ -101,9 +115,10 @@ def of_mask(chances: "Numbers", truth: "Numbers", calm: "Numbers | None") -> flo
     """Choose from which chance on a place belongs to a mask: where masks overlap the truth best.
 
     ``chances`` ``(n, side, side)`` uint8, chance x 255, and ``truth`` bool, of films that show it;
-    ``calm`` ``(m, side, side)`` of real films labelled *No Finding*, of which a mask may hardly
-    cover anything, None for organs. One half stays where it may, unless another level is clearly
-    better; where every level covers too much the highest is chosen.
+    ``calm`` ``(m, side, side)`` of real films labelled *No Finding*, empty where nobody would be
+    shown the mask, of which it may hardly cover anything; None for organs. One half stays where it
+    may, unless another level is clearly better; where every level covers too much the highest is
+    chosen.
     """
     levels = [v for v in MASK_LEVELS if calm is None or _area(calm, v) <= FALSE_AREA]
     scores = {}
@@ -118,6 +133,20 @@ def of_mask(chances: "Numbers", truth: "Numbers", calm: "Numbers | None") -> flo
 def _area(chances: "Numbers", level: float) -> float:
     """Share of films that a mask covers from a level on."""
     return float((chances >= round(level * 255)).mean())
+
+
+def _spared(found: "Numbers", views: "Sequence[RealScores]") -> float:
+    """How far the lower limit may rise so that few calm films are suspected; 0 for not at all.
+
+    Only as far as hardly more of the simulated findings are called absent, and few of the real
+    films labelled with it in any view; without such films nothing is risked.
+    """
+    known = [own.labelled for own in views if len(own.labelled) >= FEWEST]
+    if not known:
+        return 0.0
+    wanted = max(_quantile(own.calm, 1 - SUSPECTED_FEW) for own in views)
+    missed = [_quantile(own, MISSED_AS_ABSENT) for own in known]
+    return min(wanted, _quantile(found, MISSED_MOST), *missed)
 
 
 def _pair(found: "Numbers", present: float) -> list[float]:

@@ -14,13 +14,14 @@ from models.values import ChestImage
 from models.vocabulary import AnatomicStructure, MaskName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from models.anatomy.sides import Outputs
     from models.bundles import Bundle
     from models.opinions import SidesOpinion
     from models.training.measures import Numbers
     from models.values import Sight
+    from models.vocabulary import Sign
 
 BATCH = 16
 HALF = 0.5
@@ -49,6 +50,11 @@ class ListeningEye(OnnxEye):
     def heads(self) -> frozenset[str]:
         """What the bundle declares."""
         return self._bundle.heads
+
+    @property
+    def sign_thresholds(self) -> "Mapping[Sign, tuple[float, float]]":
+        """Per sign ``(absent_below, present_from)``."""
+        return self._bundle.sign_thresholds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,9 +117,12 @@ def places(exams: "Sequence[Exam]", seen: "Looked") -> Findings:
     ])  # fmt: skip
 
 
-def masks(exams: "Sequence[Exam]", seen: "Looked") -> Findings:
-    """Return overlap of masks with the truth on films that show the finding, and false masks."""
-    found, worth = Findings(), []
+def masks(exams: "Sequence[Exam]", seen: "Looked", may: "Numbers") -> Findings:
+    """Return overlap of masks with the truth on films that show the finding, and false masks.
+
+    ``may`` ``(n, 8)`` says whose masks are shown to a reader, see :mod:`models.evaluation.shown`.
+    """
+    found, worth, served = Findings(), [], []
     table = {}
     for name in (*MASKS,):
         place = MASKS.index(name)
@@ -134,15 +137,21 @@ def masks(exams: "Sequence[Exam]", seen: "Looked") -> Findings:
         table[name.value] = {
             "iou": rounded(mean(ious)), "films": int(shown.sum()),
             "drawn_without": rounded(mean(np.asarray(drawn[~shown].any(axis=(1, 2))))),
+            "shown_without": rounded(mean((drawn.any(axis=(1, 2)) & may[:, place])[~shown])),
         }  # fmt: skip
         if name in FINDING_MASKS and shown.sum() >= FEWEST:
             worth.append(mean(ious))
+            served.append(mean(ious * may[:, place]))
             found.rows.append(
                 Row(GROUP, f"mask IoU where present: {name.value}", mean(ious), Reach(0.5),
                     measures.interval(of_rows(ious), people), f"{int(shown.sum())} films")
             )  # fmt: skip
     if worth:
-        found.rows.append(Row(GROUP, "mask IoU, mean over findings", mean(worth), Reach(0.5)))
+        found.rows += [
+            Row(GROUP, "mask IoU, mean over findings", mean(worth), Reach(0.5)),
+            Row(GROUP, "mask IoU, mean over findings, as shown", mean(served),
+                note="nothing where the finding is not called, or left possible in a draft"),
+        ]  # fmt: skip
     found.tables["masks"] = table
     return found
 

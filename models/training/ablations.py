@@ -16,22 +16,30 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.training import real
+
 MEASURES = {
     "36 regions, skill": "all 36 regions: skill over the mean box",
     "AUROC, mean over signs": "AUROC, mean over signs",
     "mask IoU": "mask IoU, mean over findings",
     "retrieval, nearest alone, region with a sign": "retrieval R@1, regions with a sign",
     "real lungs IoU": "lung IoU (v7)",
+    "opacity AP": "AUROC lung opacity, within AP",
+    "opacity PA": "AUROC lung opacity, within PA",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One run: its name in the table, what differs, whether it begins from earlier weights."""
+    """One run: its name in the table, what differs, whether it begins from earlier weights.
+
+    ``taught`` runs are given a teacher's labels of real films, where there are any.
+    """
 
     name: str
     options: tuple[str, ...] = ()
     warm: bool = True
+    taught: bool = True
 
 
 VARIANTS = (
@@ -41,6 +49,8 @@ VARIANTS = (
     Variant("without alignment", ("--without", "alignment")),
     Variant("alignment as printed", ("--literal",)),
     Variant("without real films", ("--mix", "19", "0", "1")),
+    *(Variant(f"without {kind}", ("--untold", kind)) for kind in real.KINDS),
+    Variant("without a teacher's boxes and masks", taught=False),
     Variant("published convolutions", warm=False),
     Variant("convolutions at random", ("--frozen", "0"), warm=False),
 )
@@ -51,6 +61,8 @@ def commands(given: argparse.Namespace, variant: Variant, folder: Path) -> list[
     common = ["--bases", str(given.bases), "--real", str(given.real)]
     train = ["train", "--bank", str(given.bank), *common, "--out", str(folder), "--steps",
              str(given.steps), "--rate", str(given.rate), *variant.options]  # fmt: skip
+    if given.pseudo and variant.taught:
+        train += ["--pseudo", str(given.pseudo)]
     if variant.warm:
         train += ["--start", str(given.start)]
     elif "--frozen" not in variant.options:
@@ -91,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bank", "bases", "real", "out", "start", "body"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--pseudo", type=Path, help="a teacher's labels of real films")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--films", type=int, default=300)

@@ -3,9 +3,9 @@
 import csv
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,8 @@ from models.training.drawn import Drawn
 from models.vocabulary import Observation, Sign
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 SPLIT_FILE = Path(__file__).parent / "split.json"
@@ -39,6 +41,13 @@ NOISY_SIGNS = {
     Sign.PULMONARY_EDEMA: {"Edema"},
     Sign.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
 }
+
+KINDS: "dict[str, list[tuple[str, Any]]]" = {
+    "text-mined labels": [("labels", frozenset())],
+    "lung boxes": [("lungs", None)],
+    "drawn boxes": [("drawn", None)],
+}
+"""What of a film is not told when one kind of label is left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +132,12 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
             )
         )
     return films
+
+
+def untold(films: list[RealFilm], kinds: "Collection[str]") -> list[RealFilm]:
+    """Return the films without some ``kinds`` of their labels, for ablations, see KINDS."""
+    forgotten: dict[str, Any] = {field: fresh for kind in kinds for field, fresh in KINDS[kind]}
+    return [replace(film, **forgotten) for film in films]
 
 
 def tones(films: list[RealFilm]) -> Tones:

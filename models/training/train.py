@@ -236,6 +236,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--without", nargs="*", default=(), choices=sorted(losses.WEIGHTS))
+    parser.add_argument("--untold", nargs="*", default=(), choices=sorted(real.KINDS),
+                        help="kinds of labels of real films left out, for ablations")  # fmt: skip
     parser.add_argument("--literal", action="store_true", help="alignment as printed")
     chosen = parser.parse_args()
     torch.set_num_threads(2)
@@ -264,6 +266,7 @@ def _real_films(chosen: argparse.Namespace) -> "RealStream | Bank":
     if chosen.real_bank:
         return Bank(chosen.real_bank, chosen.device)
     films = real.load(chosen.real, "train", chosen.bases / "small")
+    films = real.untold(films, chosen.untold)
     return RealStream(films, load_pseudo(chosen.pseudo) if chosen.pseudo else {})
 
 

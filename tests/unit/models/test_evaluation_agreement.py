@@ -78,14 +78,15 @@ def test_the_card_tells_masks_groups_and_agreement() -> None:
              "no_finding_films": 8}  # fmt: skip
     figures = {
         "bundle": "b 1", "network_sha256": "0" * 64, "part": "test", "figures": [],
-        "masks": {"heart": {"iou": 0.91, "films": 40, "drawn_without": None}},
+        "masks": {"heart": {"iou": 0.91, "films": 40, "drawn_without": None,
+                            "shown_without": None}},
         "signs": {"nodule": {"auroc": 0.66, "with": 75, "without": 373,
                              "size_mm": {"median": 18.0, "auroc_up_to": 0.6,
                                          "auroc_above": 0.72}}},
         card.GROUPS: {"women": group}, card.AGREEMENT: TOLD,
     }  # fmt: skip
     text = card.tables(json.loads(json.dumps(figures)))
-    assert "| heart | 0.91 | 40 | - |" in text
+    assert "| heart | 0.91 | 40 | -, - |" in text
     assert "| women | 12, 9 | 0.0 % | 98.5 % | too few (0) | 12.5 % (8) |" in text
     assert "| nodule | 0.66 | 75 : 373 | 0.60, 0.72 (at 18) |" in text
     assert "films decided otherwise 0" in text

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ import onnxruntime
 import tiny_networks
 from evaluation_builders import CORNERS, projections
 
-from models.anatomy.heads import MASKS, SIGNS
+from models.anatomy.heads import MASKS, OBSERVATIONS, SIGNS
 from models.errors import WeightsMismatch
-from models.evaluation import controls, limits, platt, scope_rows
+from models.evaluation import controls, limits, platt, scope_rows, shown
 from models.evaluation.examiner import Examiner
 from models.evaluation.exams import OPEN, PRESENT, Order
-from models.vocabulary import MaskName, Sign
+from models.vocabulary import MaskName, Observation, Sign
+
+if TYPE_CHECKING:
+    from models.evaluation.looking import Looked
 
 MASS = SIGNS.index(Sign.MASS)
 
@@ -194,12 +198,16 @@ def test_the_level_of_a_mask_is_folded_per_plane(tmp_path: Path) -> None:
     assert drawn[:, 0, 0].tolist() == list(range(8))
 
 
+def _view(calm: np.ndarray, labelled: tuple[float, ...] = ()) -> limits.RealScores:
+    return limits.RealScores(calm, np.asarray(labelled))
+
+
 def test_limits_keep_false_alarms_on_plain_and_calm_films_rare() -> None:
     rng = np.random.default_rng(4)
     labels = np.arange(1000) % 4 == 0
     scores = np.where(labels, rng.beta(4, 2, 1000), rng.beta(2, 6, 1000))
     calm = rng.beta(2, 4, 200)
-    absent, present = limits.of_finding(scores, labels, ~labels, [calm])
+    absent, present = limits.of_finding(scores, labels, ~labels, [_view(calm)])
     assert absent <= present
     assert (scores[~labels] >= present).mean() <= 0.02
     assert (calm >= present).mean() <= 0.055
@@ -229,5 +237,36 @@ def test_what_is_suspected_on_most_calm_films_is_not_excluded() -> None:
     labels = np.arange(1000) % 4 == 0
     scores = np.where(labels, 0.6, 0.05) + np.linspace(0, 0.1, 1000)
     quiet, doubtful = np.full(50, 0.1), np.full(50, 0.65)
-    assert limits.of_finding(scores, labels, ~labels, [quiet])[0] > 0.1
-    assert limits.of_finding(scores, labels, ~labels, [doubtful, doubtful])[0] == 0.0
+    assert limits.of_finding(scores, labels, ~labels, [_view(quiet)])[0] > 0.1
+    assert limits.of_finding(scores, labels, ~labels, [_view(doubtful)] * 2)[0] == 0.0
+
+
+def test_few_calm_films_are_suspected_where_labelled_ones_show_that_little_is_risked() -> None:
+    labels = np.arange(1000) % 4 == 0
+    scores = np.where(labels, np.linspace(0, 1, 1000), 0.0)
+    calm = np.linspace(0, 0.18, 50)
+    usual = limits.of_finding(scores, labels, ~labels, [_view(calm)])[0]
+    assert usual == pytest.approx(0.08, abs=0.002)
+    half = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 9)])[0]
+    assert half == pytest.approx(0.12, abs=0.002)  # as many of the simulated ones may be missed
+    faint = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.09,) * 9)])[0]
+    assert faint == pytest.approx(0.09, abs=0.002)
+    few = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 3)])[0]
+    assert few == usual  # too few labelled films to know what is risked
+
+
+def test_a_mask_is_shown_where_its_finding_is_called_or_left_possible() -> None:
+    findings, signs = np.zeros((3, 4)), np.full((3, 20), -5.0)
+    effusion = OBSERVATIONS.index(Observation.PLEURAL_EFFUSION)
+    mass = OBSERVATIONS.index(Observation.MASS)
+    findings[1, effusion], findings[1:, mass] = 0.2, (0.4, 0.6)
+    signs[2, SIGNS.index(Sign.CHEST_TUBE)] = 1.0
+    masks = np.full((3, 8, 2, 2), 9, np.uint8)
+    seen = cast("Looked", SimpleNamespace(findings=findings, signs=signs, masks=masks))
+    limits_of = {o.value: [0.1, 0.5] for o in OBSERVATIONS} | {"mass or nodule": [0.0, 0.5]}
+    told = shown.only(seen, limits_of, {s.value: [0.1, 0.5] for s in SIGNS})
+    assert told[:, MASKS.index(MaskName.PLEURAL_EFFUSION)].any(axis=(1, 2)).tolist() == [0, 1, 0]
+    assert told[:, MASKS.index(MaskName.MASS)].any(axis=(1, 2)).tolist() == [0, 0, 1]
+    assert told[:, MASKS.index(MaskName.DEVICE)].any(axis=(1, 2)).tolist() == [0, 0, 1]
+    assert not told[:, MASKS.index(MaskName.PNEUMOTHORAX)].any()
+    assert told[:, MASKS.index(MaskName.HEART)].all()

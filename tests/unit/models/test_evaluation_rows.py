@@ -132,9 +132,13 @@ def test_mask_overlap_is_asked_only_of_films_that_show_the_finding() -> None:
         one.masks[place, 10:20, 10:20] = True
     drawn[:8, place, 10:20, 10:15] = 255
     drawn[8:12, place, 0, 0] = 255
-    found = sign_rows.masks(exams, answers(16, masks=drawn))
+    may = np.ones((16, len(MASKS)), bool)
+    may[4:10] = False
+    found = sign_rows.masks(exams, answers(16, masks=drawn), may)
     assert named(found, "mass or nodule").value == pytest.approx(0.5)
-    assert found.tables["masks"]["mass or nodule"]["drawn_without"] == 0.5
+    assert named(found, "as shown").value == pytest.approx(0.25)
+    told = found.tables["masks"]["mass or nodule"]
+    assert (told["drawn_without"], told["shown_without"]) == (0.5, 0.25)
 
 
 def test_retrieval_counts_regions_whose_nearest_set_is_their_own() -> None:
