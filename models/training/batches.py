@@ -17,6 +17,7 @@ from models.training.bank import turned
 from models.training.chunks import FIELDS
 from models.training.drawn import TRUST
 from models.training.follow import FOLLOWED, OF_HEART, follow
+from models.training.real import NOISY_WEIGHT
 from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
 from models.vocabulary import MaskName, Sign
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from models.training.real import RealFilm
 
 RIGHT_LUNG, LEFT_LUNG = 20, 11  # places in the regions' order
-NOISY_WEIGHT = 0.35  # how much a text-mined label counts beside an exact one
 FIRST = [REGIONS.index(name) for name in FOLLOWED]
 FOLLOW_HEART = [REGIONS.index(name) for name in OF_HEART]
 FOLLOWS_WEIGHT = 1.0  # how much a box counts that follows wholly from drawn ones

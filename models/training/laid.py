@@ -19,7 +19,8 @@ from models.simulate import scenes, truth
 from models.simulate.devices import DEVICES
 from models.training import windows
 from models.training.cache import HEART, LEFT_LUNG, RIGHT_LUNG
-from models.training.samples import BROAD, PLACE_SHARE, VIEW_PA, bit
+from models.training.real import NOISY_WEIGHT
+from models.training.samples import BROAD, PLACE_SHARE, VIEW_PA, bit, within
 from models.vocabulary import Sign
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.7  # of calm films that get something
 LAID = {Sign.CONSOLIDATION, Sign.MASS, Sign.NODULE, *DEVICES}
-TOLD = 0.35  # weight that a film shows it: that of a calm film's not showing it, or calm means it
+TOLD = NOISY_WEIGHT  # of what was laid: no more than a calm film's not showing it, or calm means it
 LUNGS = [windows.RIGHT_LUNG, windows.LEFT_LUNG]
 BONE_GAIN = 1.6  # of what bone and metal add, as in simulated films
 LEAST_STEP = 0.1  # of the grey range between lung and heart, or the film is too flat
@@ -134,10 +135,7 @@ class Findings:
         name = scenes.PLANES[SIGNS[sign]]
         plane = bit(self._bases.planes[index, scene], name)
         reach = self._bases.reach[index, scene, sign]
-        own = np.zeros_like(plane)  # others may share the plane
-        x0, y0 = np.maximum(np.floor(reach[:2]), 0).astype(int)
-        x1, y1 = np.ceil(reach[2:]).astype(int)
-        own[y0:y1, x0:x1] = plane[y0:y1, x0:x1]
+        own = within(plane, reach)  # others may share the plane
         inside = carry(own, INPUT_SIDE) > INSIDE
         mask = MASKS.index(name)
         hidden = not inside.any() or float(brighter[inside].mean()) < LEAST_SEEN

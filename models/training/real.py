@@ -25,6 +25,7 @@ SPLIT_FILE = Path(__file__).parent / "split.json"
 PARTS = {"train": 60, "valid": 15, "test": 25}  # percent of patients
 LONGER_SIDE = 416  # films are kept this large
 CORNERS = ("x1", "y1", "x2", "y2")
+NOISY_WEIGHT = 0.35  # how much a text-mined label counts beside an exact one
 NOISY = {
     Observation.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
     Observation.PLEURAL_EFFUSION: {"Effusion"},

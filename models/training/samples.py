@@ -265,15 +265,23 @@ def _locate(sample: Sample, shown: Shown, window: Window) -> None:
     located = ~np.isnan(reach[:, 0])
     sample.places_known = sample.signs_known * ((sample.signs == 0) | located)
     for place in np.flatnonzero(located & (sample.signs > 0)):
-        low, high = reach[place, :2], reach[place, 2:]
-        slack = np.maximum(px(SMALLEST_REACH_MM) - (high - low), 0) / 2
-        x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
-        x1, y1 = np.ceil(high + slack).astype(int)
-        plane = np.zeros(shown.planes.shape, np.float32)
         name = scenes.PLANES.get(SIGNS[place])
-        inside = np.s_[y0:y1, x0:x1]
-        plane[inside] = 1 if name is None else bit(shown.planes, name)[inside]
-        sample.places[place] = window.cut(plane, PLACE_SIDE) > PLACE_SHARE
+        plane = np.ones_like(shown.planes) if name is None else bit(shown.planes, name)
+        own = within(plane, reach[place], least=px(SMALLEST_REACH_MM)).astype(np.float32)
+        sample.places[place] = window.cut(own, PLACE_SIDE) > PLACE_SHARE
+
+
+def within(
+    plane: "NDArray[np.uint8]", reach: "NDArray[np.float32]", *, least: float = 0.0
+) -> "NDArray[np.uint8]":
+    """Return what of a plane lies in an outline ``(x0, y0, x1, y1)``, px, of at least this size."""
+    low, high = reach[:2], reach[2:]
+    slack = np.maximum(least - (high - low), 0) / 2
+    x0, y0 = np.maximum(np.floor(low - slack), 0).astype(int)
+    x1, y1 = np.ceil(high + slack).astype(int)
+    own = np.zeros_like(plane)
+    own[y0:y1, x0:x1] = plane[y0:y1, x0:x1]
+    return own
 
 
 def bit(planes: "NDArray[np.uint8]", name: MaskName) -> "NDArray[np.uint8]":
