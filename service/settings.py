@@ -110,7 +110,7 @@ class Settings(SecuritySettings, RetentionSettings, PatientSettings, LaneSetting
     bundles: Path | None = Field(None, description="Folder of network bundles; unset: the shipped")
     anatomy_bundle: str = Field("anatomy-mini", description="Name of the anatomy bundle")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where the networks run: cpu, cuda")
-    network_threads: int = Field(0, ge=0, description="Threads of the network; 0 = the library's")
+    network_threads: int = Field(0, ge=0, description="Threads of the network; 0 = all processors")
 
     unknown_age: Literal["read", "skip"] = Field(
         "read", description="Films whose age is unknown: read, skip"

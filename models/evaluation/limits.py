@@ -53,7 +53,7 @@ def of_finding(
     )
     found = scores[labels > 0.5]  # noqa: PLR2004
     absent, present = _pair(found, present)
-    absent = round(min(max(absent, _spared(found, views)), present), 4)
+    absent = round(min(max(absent, _spared(found, views)), present, LOWEST_CERTAIN), 4)
     every = np.concatenate([*(own.calm for own in views), np.zeros(0)])
     suspected = float((every >= absent).mean()) if len(every) else 0.0
     return [0.0 if suspected > SUSPECTED_MOST else absent, present]
@@ -138,14 +138,15 @@ def _area(chances: "Numbers", level: float) -> float:
 def _spared(found: "Numbers", views: "Sequence[RealScores]") -> float:
     """How far the lower limit may rise so that few calm films are suspected; 0 for not at all.
 
-    Only as far as hardly more of the simulated findings are called absent, and few of the real
-    films labelled with it in any view; without such films nothing is risked.
+    Only as far as about MISSED_MOST of the simulated findings are called absent, and about
+    MISSED_AS_ABSENT of the real films labelled with it in any view. A view with too few of those
+    asks for nothing: what it would risk is not known.
     """
-    known = [own.labelled for own in views if len(own.labelled) >= FEWEST]
+    known = [own for own in views if len(own.labelled) >= FEWEST]
     if not known:
         return 0.0
-    wanted = max(_quantile(own.calm, 1 - SUSPECTED_FEW) for own in views)
-    missed = [_quantile(own, MISSED_AS_ABSENT) for own in known]
+    wanted = max(_quantile(own.calm, 1 - SUSPECTED_FEW) for own in known)
+    missed = [_quantile(own.labelled, MISSED_AS_ABSENT) for own in known]
     return min(wanted, _quantile(found, MISSED_MOST), *missed)
 
 

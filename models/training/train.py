@@ -41,6 +41,7 @@ class Plan:
     mix: tuple[int, int, int] = MIX
     frozen_blocks: int = 5  # of the convolutions' first blocks
     without: tuple[str, ...] = ()  # losses left out, for ablations
+    untold: tuple[str, ...] = ()  # kinds of labels of real films left out, for ablations
     literal: bool = False  # the alignment as printed, for its ablation
     minutes: float = float("inf")  # the rate has fallen to its end by then, if steps take longer
     device: str = "cpu"
@@ -219,8 +220,8 @@ def _tell(run: Run, sums: "dict[str, Tensor]", pace: float) -> None:
     sums.clear()
 
 
-def main() -> None:
-    """Train, or go on training."""
+def _asked() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bank", "bases", "real", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -240,14 +241,22 @@ def main() -> None:
                         help="kinds of labels of real films left out, for ablations")  # fmt: skip
     parser.add_argument("--literal", action="store_true", help="alignment as printed")
     chosen = parser.parse_args()
+    if chosen.untold and chosen.real_bank:
+        parser.error("--untold: chunks of real films are told already")
+    return chosen
+
+
+def main() -> None:
+    """Train, or go on training."""
+    chosen = _asked()
     torch.set_num_threads(2)
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")  # on a GPU; a CPU knows no lower one
     real_films = _real_films(chosen)
     plan = Plan(
         chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen,
-        without=tuple(chosen.without), literal=chosen.literal, minutes=chosen.minutes,
-        device=chosen.device, save_every=chosen.save_every,
+        without=tuple(chosen.without), untold=tuple(chosen.untold), literal=chosen.literal,
+        minutes=chosen.minutes, device=chosen.device, save_every=chosen.save_every,
     )  # fmt: skip
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:

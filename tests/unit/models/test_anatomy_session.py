@@ -1,5 +1,8 @@
 """A network is held to what its bundle declares: every difference has a name, none a default."""
 
+import os
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +20,8 @@ from tiny_networks import SIDE, boxes, write
 from models import bundles, pipeline, summary
 from models.anatomy import retrieval
 from models.anatomy.eye import OnnxEye
-from models.anatomy.session import Session
-from models.errors import DeviceUnavailable, OutputsNotFinite, WeightsMismatch
+from models.anatomy.session import Session, cores
+from models.errors import DeviceUnavailable, GpuOutOfMemory, OutputsNotFinite, WeightsMismatch
 from models.values import Analysis, OutOfScope
 from models.vocabulary import AnatomicStructure, Presence, Quality, Sign
 
@@ -179,3 +182,42 @@ def test_sub_databases_that_cannot_be_read_are_noticed_when_the_bundle_is_loaded
     files = {**bundle.files, retrieval.FILE: bundles.digest(bundle.folder / retrieval.FILE)}
     with pytest.raises(WeightsMismatch, match="cannot be read"):
         OnnxEye(replace(bundle, files=files))
+
+
+def test_films_beside_each_other_get_the_very_answers_they_get_alone() -> None:
+    bundle = bundles.find()
+    films = np.random.default_rng(8).random((3, bundle.input_side, bundle.input_side), np.float32)
+    alone, beside = Session(bundle, CPU, 1), Session(bundle, CPU, 2)
+    wanted = alone.run(films)
+    for given in (films, films[:1]):  # an odd number, and one that cannot be shared out
+        found = beside.run(given)
+        assert len(found) == len(given)
+        for row, other in zip(found, wanted, strict=False):
+            assert all(np.array_equal(row[head], other[head]) for head in other)
+
+
+def test_a_half_that_fails_is_told_when_the_other_is_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = bundles.find()
+    session = Session(bundle, CPU, 2)
+    through, whole = threading.Event(), session._run
+
+    def fail_first(squares: np.ndarray) -> list[np.ndarray]:
+        if squares[0, 0, 0, 0] == 0:
+            raise session._refusals("failed to allocate memory")
+        time.sleep(0.2)
+        through.set()
+        return whole(squares)
+
+    monkeypatch.setattr(session, "_run", fail_first)
+    films = np.zeros((2, bundle.input_side, bundle.input_side), np.float32)
+    films[1] = 0.5
+    with pytest.raises(GpuOutOfMemory):
+        session.run(films)
+    assert through.is_set()
+
+
+def test_no_number_of_threads_is_all_that_the_process_may_use() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+    Session(bundles.find(), CPU, 0)

@@ -251,6 +251,15 @@ def test_few_calm_films_are_suspected_where_labelled_ones_show_that_little_is_ri
     assert half == pytest.approx(0.12, abs=0.002)  # as many of the simulated ones may be missed
     faint = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.09,) * 9)])[0]
     assert faint == pytest.approx(0.09, abs=0.002)
+    asked = _view(np.linspace(0, 0.1, 50), (0.9,) * 9)  # the other view asks for less
+    loudest = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 9), asked])[0]
+    assert loudest == half
+    spread = (*np.linspace(0.1, 0.2, 9).tolist(),)  # and now one of them forbids it
+    careful = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 9),
+                                                          _view(calm, spread)])[0]  # fmt: skip
+    assert careful == pytest.approx(0.108, abs=0.002)
+    blind = [_view(calm, (0.01,) * 7), _view(np.zeros(50), (0.9,) * 9)]
+    assert limits.of_finding(scores, labels, ~labels, blind)[0] == usual
     few = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 3)])[0]
     assert few == usual  # too few labelled films to know what is risked
 
@@ -270,3 +279,5 @@ def test_a_mask_is_shown_where_its_finding_is_called_or_left_possible() -> None:
     assert told[:, MASKS.index(MaskName.DEVICE)].any(axis=(1, 2)).tolist() == [0, 0, 1]
     assert not told[:, MASKS.index(MaskName.PNEUMOTHORAX)].any()
     assert told[:, MASKS.index(MaskName.HEART)].all()
+    nothing_known = shown.masks(seen, {}, {})
+    assert nothing_known.sum(axis=1).tolist() == [3, 3, 3]  # lungs and heart

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.anatomy.network import AnatomyPerception  # noqa: E402
-from models.training import adapt, batches, losses, measures, real  # noqa: E402
+from models.training import adapt, batches, losses, measures, real, train  # noqa: E402
 
 SPLIT_SHA256 = "3ba369ea4b8ce610e014f5b060b8e6e5e5cb169efd7cd659bb54ff08aa28f528"
 
@@ -80,3 +81,27 @@ def test_a_film_whose_answers_are_no_chest_is_not_taught() -> None:
     film = real.RealFilm("a", "p", "PA", 40, frozenset(), np.zeros((288, 288), np.uint8), None)
     strict = adapt.Shape(np.zeros((36, 4), np.float32), np.full((36, 4), 1e-9, np.float32))
     assert adapt.teach(AnatomyPerception().eval(), film, strict) is None
+
+
+def test_a_kind_of_label_that_is_left_out_is_not_told() -> None:
+    pixels, lungs = np.zeros((288, 288), np.uint8), np.ones((2, 4), np.float32)
+    film = real.RealFilm("a", "p", "PA", 40, frozenset({"Effusion"}), pixels, lungs)
+    (same,) = real.untold([film], [])
+    assert same.labelled
+    assert same.lungs is lungs
+    (silent,) = real.untold([film], ["text-mined labels"])
+    assert not silent.labelled
+    assert silent.lungs is lungs
+    (neither,) = real.untold([film], sorted(real.KINDS))
+    assert not neither.labelled
+    assert neither.lungs is neither.drawn is None
+
+
+def test_labels_cannot_be_left_out_of_chunks_that_were_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--bank", "b", "--bases", "b", "--real", "r", "--out", "o", "--real-bank", "c"]
+    monkeypatch.setattr(sys, "argv", ["train", *words, "--untold", "lung boxes"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "told already" in capsys.readouterr().err
