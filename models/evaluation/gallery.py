@@ -9,7 +9,7 @@ Only films of NIH ChestX-ray14 and of Hannover are drawn (``ATTRIBUTION``), whic
 import argparse
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, REGIONS
 from models.bundles import load
+from models.evaluation import shown
 from models.evaluation.looking import HALF, ListeningEye
 from models.evaluation.real_rows import RealFilms, lung_overlaps, see, side_order
 from models.training import real
@@ -63,17 +64,17 @@ class Case:
 
 def hard(given: RealFilms, limits: "Numbers") -> dict[str, list[Case]]:
     """Choose the worst lungs, odd sides, false alarms and misses, at most four each."""
-    shown = [i for i, f in enumerate(given.films) if Path(f.name).name.startswith(SHOWN)]
-    boxed = [i for i in shown if given.films[i].lungs is not None]
+    drawable = [i for i, f in enumerate(given.films) if Path(f.name).name.startswith(SHOWN)]
+    boxed = [i for i in drawable if given.films[i].lungs is not None]
     overlap, order = lung_overlaps(given).mean(axis=1), side_order(given.seen)
-    odd = [i for i in shown if order[i] <= 0 or given.seen.mirrored[i]]
-    calm = [i for i in shown if given.films[i].calm]
+    odd = [i for i in drawable if order[i] <= 0 or given.seen.mirrored[i]]
+    calm = [i for i in drawable if given.films[i].calm]
     above = given.seen.findings - limits
     alarms = sorted((i for i in calm if above[i].max() >= 0), key=lambda i: -above[i].max())
     fluid = OBSERVATIONS.index(Observation.PLEURAL_EFFUSION)
-    with_fluid = [i for i in shown if given.films[i].truth()[fluid] > 0]
+    with_fluid = [i for i in drawable if given.films[i].truth()[fluid] > 0]
     missed = sorted(with_fluid, key=lambda i: float(given.seen.findings[i, fluid]))
-    lost = [i for i in shown if given.seen.in_scope[i] < HALF]
+    lost = [i for i in drawable if given.seen.in_scope[i] < HALF]
     return {
         "worst lungs against V7's boxes": [
             Case(i, f"IoU {overlap[i]:.2f}") for i in sorted(boxed, key=lambda i: overlap[i])[:EACH]
@@ -89,6 +90,12 @@ def hard(given: RealFilms, limits: "Numbers") -> dict[str, list[Case]]:
         ],
         "refused": [Case(i, str(given.seen.reasons[i])) for i in lost[:EACH]],
     }
+
+
+def as_shown(eye: ListeningEye, given: RealFilms) -> RealFilms:
+    """Leave of the masks what a reader would be shown, see :mod:`models.evaluation.shown`."""
+    kept = shown.only(given.seen, eye.thresholds, eye.sign_thresholds)
+    return replace(given, seen=replace(given.seen, masks=kept))
 
 
 def strip(given: RealFilms, cases: list[Case]) -> str:
@@ -157,7 +164,8 @@ def main() -> None:
         *boxed[:: max(len(boxed) // half, 1)][:half],
         *rest[:: max(len(rest) // half, 1)][:half],
     ]
-    given = see(ListeningEye(load(chosen.bundle)), some, chosen.part)
+    eye = ListeningEye(load(chosen.bundle))
+    given = as_shown(eye, see(eye, some, chosen.part))
     tiles = [tile(given, Case(i, "")) for i in range(len(some))]
     sheet(tiles).save(chosen.out, optimize=True)
 

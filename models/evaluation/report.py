@@ -50,6 +50,7 @@ def measure(material: Material) -> tuple[Findings, dict[str, str]]:
     _say("time")
     found.join(speed(ListeningEye(load(material.folder), threads=2)))
     if given is not None:
+        given = gallery.as_shown(material.eye, given)
         for name, cases in gallery.hard(given, material.limits).items():
             if cases:
                 pictures[name] = gallery.strip(given, cases)
