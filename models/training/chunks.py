@@ -52,6 +52,11 @@ class Bank:
     def __len__(self) -> int:
         return self._films
 
+    @property
+    def paths(self) -> "frozenset[Path]":
+        """The chunks that were read."""
+        return frozenset(self._known)
+
     def refresh(self) -> None:
         """Read new chunks."""
         paths = sorted(p for p in self._folder.glob("chunk*.npz") if ".tmp" not in p.name)

@@ -24,3 +24,10 @@ def line(step: int, plan: object, **files: "Iterable[Path]") -> str:
     """Return one line of a run's history: from which step on, with what plan, on what."""
     hashes = ", ".join(f"{name} {of_files(paths)}" for name, paths in files.items())
     return f"from step {step}: {plan}; {hashes}"
+
+
+def end(step: int, **files: "Iterable[Path]") -> str:
+    """Return the last line of a history: of banks that grew, all that was learnt from."""
+    counted = {name: sorted(paths) for name, paths in files.items()}
+    told = ", ".join(f"{name} {len(own)} chunks {of_files(own)}" for name, own in counted.items())
+    return f"to step {step}: {told}"

@@ -261,14 +261,19 @@ def main() -> None:
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
         run.adopt(chosen.body)
-    given = (chosen.start, chosen.body, chosen.pseudo)
+    bank, given = Bank(chosen.bank, chosen.device), (chosen.start, chosen.body, chosen.pseudo)
+    grown = {"bank": bank}
+    if isinstance(real_films, Bank):
+        grown["real bank"] = real_films
     told = provenance.line(
-        run.step, plan, bank=chosen.bank.glob("chunk*.npz"), real=[chosen.real / "images.csv"],
-        weights=[path for path in given if path is not None],
+        run.step, plan, **{name: own.paths for name, own in grown.items()},
+        real=[chosen.real / "images.csv"], weights=[path for path in given if path is not None],
     )  # fmt: skip
     run.history.append(told)
     print(told, flush=True)  # noqa: T201
-    fit(run, Bank(chosen.bank, chosen.device), real_films)
+    fit(run, bank, real_films)
+    run.history.append(provenance.end(run.step, **{n: own.paths for n, own in grown.items()}))
+    run.save()
 
 
 def _real_films(chosen: argparse.Namespace) -> "RealStream | Bank":

@@ -122,5 +122,6 @@ def test_a_run_s_history_tells_other_data_apart(tmp_path: Path) -> None:
     told = provenance.of_files(both)
     assert told == provenance.of_files(reversed(both))
     assert provenance.line(100, "plan", bank=both) == f"from step 100: plan; bank {told}"
+    assert provenance.end(300, bank=both) == f"to step 300: bank 2 chunks {told}"
     (tmp_path / "b").write_bytes(b"3")
     assert provenance.of_files(both) != told
