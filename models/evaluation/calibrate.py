@@ -19,7 +19,7 @@ from models.anatomy.heads import MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
 from models.anatomy.reading import sigmoid
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
-from models.evaluation import limits, platt, served, shown
+from models.evaluation import limits, platt, served
 from models.evaluation.examiner import Examiner
 from models.evaluation.exams import OPEN, PRESENT, Exam
 from models.evaluation.looking import ListeningEye, Looked, look
@@ -127,11 +127,10 @@ def scale(given: Tuning) -> None:
     settle(given.folder, {})
 
 
-def levels(given: Tuning, made: Looked, calm: "Numbers") -> None:
+def levels(given: Tuning, made: Looked, calm: Looked) -> None:
     """Choose each mask's level and fold it into the network, so that masks begin at one half.
 
-    ``made`` are the answers on the simulated films, ``calm`` the masks that would be shown on real
-    ones without a finding.
+    ``made`` are the answers on the simulated films, ``calm`` those on real ones without a finding.
     """
     network = given.folder / NETWORK_FILE
     held = platt.read(network, platt.MASKS)
@@ -140,7 +139,7 @@ def levels(given: Tuning, made: Looked, calm: "Numbers") -> None:
         truth = np.stack([exam.masks[place] for exam in given.exams])
         there = truth.any(axis=(1, 2))
         if there.sum() >= limits.FEWEST:
-            empty = calm[:, place] if MASKS[place] not in ORGANS else None
+            empty = calm.masks[:, place] if MASKS[place] not in ORGANS else None
             level = limits.of_mask(made.masks[there, place], truth[there], empty)
             offsets[place] -= np.log(level / (1 - level))
     platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
@@ -199,9 +198,7 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     if "signs" in heads:
         found["sign_thresholds"] = _sign_limits(given, made, [seen.signs[rows] for rows in calm])
     if "masks" in heads:
-        quiet = seen.take([row for rows in calm for row in rows])
-        by_sign = found.get("sign_thresholds", {})
-        levels(given, made, shown.only(quiet, found["thresholds"], by_sign))
+        levels(given, made, seen.take([row for rows in calm for row in rows]))
     if "quality" in heads:
         truth = np.stack([exam.quality for exam in given.exams])
         found["quality_thresholds"] = {

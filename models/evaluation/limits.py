@@ -19,7 +19,7 @@ HIGHEST, LOWEST_CERTAIN = 0.98, 0.97
 FEWEST = 8  # positives below which a sign can neither be called nor excluded
 FALSE_REFUSALS = 0.01
 HALF, CLEARLY = 0.5, 0.01
-FALSE_AREA = 0.002  # share of calm real films that a mask of a finding may cover
+FALSE_AREA = 0.0025  # share of calm real films that a mask of a finding may cover
 MASK_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SURE_RIGHT, SURE_COVERAGE, SURE_LEAST = 0.995, 0.97, 1.2  # the last in log odds
 DECLARED_LEAST = 4.3  # log odds: a mirrored film is rarer than one in seventy
@@ -115,10 +115,10 @@ def of_mask(chances: "Numbers", truth: "Numbers", calm: "Numbers | None") -> flo
     """Choose from which chance on a place belongs to a mask: where masks overlap the truth best.
 
     ``chances`` ``(n, side, side)`` uint8, chance x 255, and ``truth`` bool, of films that show it;
-    ``calm`` ``(m, side, side)`` of real films labelled *No Finding*, empty where nobody would be
-    shown the mask, of which it may hardly cover anything; None for organs. One half stays where it
-    may, unless another level is clearly better; where every level covers too much the highest is
-    chosen.
+    ``calm`` ``(m, side, side)`` of real films labelled *No Finding*, of which a mask may hardly
+    cover anything, None for organs. Whether it would be shown on them is not asked: what it covers
+    there it also covers beside a finding elsewhere. One half stays where it may, unless another
+    level is clearly better; where every level covers too much the highest is chosen.
     """
     levels = [v for v in MASK_LEVELS if calm is None or _area(calm, v) <= FALSE_AREA]
     scores = {}

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.anatomy.network import AnatomyPerception  # noqa: E402
-from models.training import adapt, batches, losses, measures, real, train  # noqa: E402
+from models.training import adapt, batches, losses, measures, real, samples, train  # noqa: E402
 
 SPLIT_SHA256 = "3ba369ea4b8ce610e014f5b060b8e6e5e5cb169efd7cd659bb54ff08aa28f528"
 
@@ -95,6 +95,16 @@ def test_a_kind_of_label_that_is_left_out_is_not_told() -> None:
     (neither,) = real.untold([film], sorted(real.KINDS))
     assert not neither.labelled
     assert neither.lungs is neither.drawn is None
+
+
+def test_what_lies_in_an_outline_is_kept_and_a_thin_outline_widened() -> None:
+    plane = np.ones((8, 8), np.uint8)
+    cut = samples.within(plane, np.asarray((1.2, 2.0, 3.0, 4.5), np.float32))
+    assert cut[2:5, 1:3].all()
+    assert cut.sum() == 6
+    wide = samples.within(plane, np.asarray((0.5, 3, 0.5, 5), np.float32), least=2.0)
+    assert wide[3:5, 0:2].all()  # half a pixel of it would lie beyond the plane
+    assert wide.sum() == 4
 
 
 def test_labels_cannot_be_left_out_of_chunks_that_were_told(
