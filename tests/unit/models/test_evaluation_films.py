@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -13,15 +12,12 @@ import onnxruntime
 import tiny_networks
 from evaluation_builders import CORNERS, projections
 
-from models.anatomy.heads import MASKS, OBSERVATIONS, SIGNS
+from models.anatomy.heads import MASKS, SIGNS
 from models.errors import WeightsMismatch
-from models.evaluation import controls, limits, platt, scope_rows, shown
+from models.evaluation import controls, limits, platt, scope_rows
 from models.evaluation.examiner import Examiner
 from models.evaluation.exams import OPEN, PRESENT, Order
-from models.vocabulary import MaskName, Observation, Sign
-
-if TYPE_CHECKING:
-    from models.evaluation.looking import Looked
+from models.vocabulary import MaskName, Sign
 
 MASS = SIGNS.index(Sign.MASS)
 
@@ -262,22 +258,3 @@ def test_few_calm_films_are_suspected_where_labelled_ones_show_that_little_is_ri
     assert limits.of_finding(scores, labels, ~labels, blind)[0] == usual
     few = limits.of_finding(scores, labels, ~labels, [_view(calm, (0.9,) * 3)])[0]
     assert few == usual  # too few labelled films to know what is risked
-
-
-def test_a_mask_is_shown_where_its_finding_is_called_or_left_possible() -> None:
-    findings, signs = np.zeros((3, 4)), np.full((3, 20), -5.0)
-    effusion = OBSERVATIONS.index(Observation.PLEURAL_EFFUSION)
-    mass = OBSERVATIONS.index(Observation.MASS)
-    findings[1, effusion], findings[1:, mass] = 0.2, (0.4, 0.6)
-    signs[2, SIGNS.index(Sign.CHEST_TUBE)] = 1.0
-    masks = np.full((3, 8, 2, 2), 9, np.uint8)
-    seen = cast("Looked", SimpleNamespace(findings=findings, signs=signs, masks=masks))
-    limits_of = {o.value: [0.1, 0.5] for o in OBSERVATIONS} | {"mass or nodule": [0.0, 0.5]}
-    told = shown.only(seen, limits_of, {s.value: [0.1, 0.5] for s in SIGNS})
-    assert told[:, MASKS.index(MaskName.PLEURAL_EFFUSION)].any(axis=(1, 2)).tolist() == [0, 1, 0]
-    assert told[:, MASKS.index(MaskName.MASS)].any(axis=(1, 2)).tolist() == [0, 0, 1]
-    assert told[:, MASKS.index(MaskName.DEVICE)].any(axis=(1, 2)).tolist() == [0, 0, 1]
-    assert not told[:, MASKS.index(MaskName.PNEUMOTHORAX)].any()
-    assert told[:, MASKS.index(MaskName.HEART)].all()
-    nothing_known = shown.masks(seen, {}, {})
-    assert nothing_known.sum(axis=1).tolist() == [3, 3, 3]  # lungs and heart

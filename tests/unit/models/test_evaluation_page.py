@@ -3,8 +3,6 @@
 import base64
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from evaluation_builders import answers
 from PIL import Image
 
 from models import bundles
-from models.anatomy.heads import MASKS, OBSERVATIONS
+from models.anatomy.heads import OBSERVATIONS
 from models.evaluation import (
     card,
     chapters,
@@ -37,7 +35,7 @@ from models.evaluation.rows import Findings, Reach, Row
 from models.training import onnx_file
 from models.training.follow import follow
 from models.training.real import RealFilm
-from models.vocabulary import MaskName, Observation
+from models.vocabulary import Observation
 
 LIMITS = np.full(4, 0.5)
 
@@ -258,18 +256,6 @@ def test_hard_cases_are_drawn_small_and_named() -> None:
     assert (
         len(base64.b64decode(picture.split(",")[1])) < 200_000
     )  # of noise, which no coding shrinks
-
-
-def test_no_mask_is_drawn_of_what_is_not_called() -> None:
-    chances = np.zeros((2, 4))
-    chances[1, 1] = 0.9
-    given = films(2, findings=chances, masks=np.full((2, 8, 160, 160), 255, np.uint8))
-    limits = {Observation.PLEURAL_EFFUSION: (0.1, 0.5)}
-    eye = cast("ListeningEye", SimpleNamespace(thresholds=limits, sign_thresholds={}))
-    kept = gallery.as_shown(eye, given).seen.masks
-    place = MASKS.index(MaskName.PLEURAL_EFFUSION)
-    assert kept[:, place].any(axis=(1, 2)).tolist() == [False, True]
-    assert not kept[:, MASKS.index(MaskName.DEVICE)].any()
 
 
 def test_a_training_log_becomes_curves(tmp_path: Path) -> None:
