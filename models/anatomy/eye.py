@@ -8,7 +8,7 @@ from models.anatomy import retrieval, sides
 from models.anatomy.order import Order
 from models.anatomy.preparation import INTENSITIES, to_square
 from models.anatomy.reading import Reader
-from models.anatomy.session import Session
+from models.anatomy.session import CPU, Session
 from models.errors import UnreadableImage, WeightsMismatch
 from models.geometry import PIXELS_MAX, Letterbox, turn_for
 from models.vocabulary import AnatomicStructure
@@ -44,7 +44,7 @@ class OnnxEye:
     """
 
     def __init__(
-        self, bundle: "Bundle", *, provider: str = "CPUExecutionProvider",
+        self, bundle: "Bundle", *, provider: str = CPU,
         intra_op_num_threads: int = 2,
     ) -> None:  # fmt: skip
         _check_vocabulary(bundle)

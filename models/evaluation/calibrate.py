@@ -22,6 +22,7 @@ from models.bundles import load
 from models.evaluation import limits, platt, served
 from models.evaluation.examiner import Examiner
 from models.evaluation.exams import OPEN, PRESENT, Exam
+from models.evaluation.label_rows import VIEWS
 from models.evaluation.looking import ListeningEye, Looked, look
 from models.training import cache, measures, real
 from models.training.export import settle
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 FILMS = 600
 SEED = 55_011
 BATCH = 16
-VIEWS = ("AP", "PA")
 SHARES = (0.0, 0.25, 0.5)  # what the look at the mirrored patient may weigh
 HIDES_THE_HEART = (Sign.PLEURAL_EFFUSION, Sign.CONSOLIDATION, Sign.ATELECTASIS,
                    Sign.PULMONARY_EDEMA, Sign.MEDIASTINAL_SHIFT)  # fmt: skip
@@ -137,10 +137,10 @@ def levels(given: Tuning, made: Looked, calm: Looked) -> None:
     offsets = np.zeros((len(MASKS), 1, 1)) if held is None else held[1].copy()
     for place in range(len(MASKS)):
         truth = np.stack([exam.masks[place] for exam in given.exams])
-        there = truth.any(axis=(1, 2))
-        if there.sum() >= limits.FEWEST:
+        shown = truth.any(axis=(1, 2))
+        if shown.sum() >= limits.FEWEST:
             empty = calm.masks[:, place] if MASKS[place] not in ORGANS else None
-            level = limits.of_mask(made.masks[there, place], truth[there], empty)
+            level = limits.of_mask(made.masks[shown, place], truth[shown], empty)
             offsets[place] -= np.log(level / (1 - level))
     platt.fold(network, np.ones_like(offsets), offsets, platt.MASKS)
     settle(given.folder, {})
@@ -181,6 +181,8 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
     operating = {**sides(given), **scope(given)}
     settle(given.folder, {"operating": operating})
     made, seen, calm = given.simulated(), given.observed(), given.calm()
+    if "masks" in heads:  # nothing below looks at masks
+        levels(given, made, seen.take([row for rows in calm for row in rows]))
     plain = given.plain()
     found: dict[str, Any] = {
         "operating": operating,
@@ -197,8 +199,6 @@ def settings(given: Tuning, heads: frozenset[str]) -> dict[str, Any]:
         )  # fmt: skip
     if "signs" in heads:
         found["sign_thresholds"] = _sign_limits(given, made, [seen.signs[rows] for rows in calm])
-    if "masks" in heads:
-        levels(given, made, seen.take([row for rows in calm for row in rows]))
     if "quality" in heads:
         truth = np.stack([exam.quality for exam in given.exams])
         found["quality_thresholds"] = {

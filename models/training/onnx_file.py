@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.anatomy.preparation import to_square
 from models.anatomy.reading import sigmoid
-from models.anatomy.session import INPUT, OUTPUT, Session
+from models.anatomy.session import CPU, INPUT, OUTPUT, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +155,7 @@ def compare(
     """
     given = films(bundle.input_side)
     wanted = [folded(one) for one in look(network, given)]
-    served = differences(bundle, Session(bundle, "CPUExecutionProvider", 2).run(given), wanted)
+    served = differences(bundle, Session(bundle, CPU, 2).run(given), wanted)
     if served["box"] > MOST_BOX or served["probability"] > MOST_CHANCE or served["decisions"]:
         raise RuntimeError(f"ONNX Runtime and PyTorch differ: {served}")
     rounding = differences(bundle, [folded(one) for one in before], wanted)

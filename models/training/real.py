@@ -43,10 +43,10 @@ NOISY_SIGNS = {
     Sign.ENLARGED_CARDIAC_SILHOUETTE: {"Cardiomegaly"},
 }
 
-KINDS: "dict[str, list[tuple[str, Any]]]" = {
-    "text-mined labels": [("labels", frozenset())],
-    "lung boxes": [("lungs", None)],
-    "drawn boxes": [("drawn", None)],
+KINDS: dict[str, dict[str, Any]] = {
+    "text-mined labels": {"labels": frozenset()},
+    "lung boxes": {"lungs": None},
+    "drawn boxes": {"drawn": None},
 }
 """What of a film is not told when one kind of label is left out."""
 
@@ -137,8 +137,9 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
 
 def untold(films: list[RealFilm], kinds: "Collection[str]") -> list[RealFilm]:
     """Return the films without some ``kinds`` of their labels, for ablations, see KINDS."""
-    forgotten: dict[str, Any] = {field: fresh for kind in kinds for field, fresh in KINDS[kind]}
-    return [replace(film, **forgotten) for film in films]
+    for kind in kinds:
+        films = [replace(film, **KINDS[kind]) for film in films]
+    return films
 
 
 def tones(films: list[RealFilm]) -> Tones:
