@@ -20,7 +20,7 @@ TABLES: Final = (
 OPTIONAL_TABLES: Final = ("sign_thresholds", "quality_thresholds")  # their heads ask for them
 HEADS: Final = (
     "boxes", "embedding", "classes", "presence", "spread", "findings", "signs", "attributes",
-    "masks", "scope", "view", "mirrored", "quality",
+    "masks", "region_masks", "scope", "view", "mirrored", "quality",
 )  # fmt: skip
 """Every head this version knows; ``boxes`` is the only one a network must have."""
 VOCABULARY: Final[dict[str, tuple[str, set[str]]]] = {

@@ -127,6 +127,7 @@ class Capability(StrEnum):
     SIGNS = "signs"
     ATTRIBUTES = "places of signs"
     MASKS = "outlines"
+    REGION_MASKS = "outlines of regions"
     SCOPE = "whether the film may be read"
     VIEW = "the view"
     MIRRORED = "which side is which"

@@ -45,12 +45,21 @@ def projections(count: int = 2) -> Bases:
     touches[1, place, REGIONS.index(AnatomicStructure.RIGHT_LUNG)] = 1
     one = {
         "maps": maps, "fields": fields, "boxes": CORNERS * SIDE,
+        "regions": np.packbits(filled(CORNERS, SIDE), axis=-1),
         "facts": np.asarray((0.44, 0.0), np.float32), "poses": np.zeros(8, np.float32),
         "added": added, "planes": planes, "signs": signs,
         "sides": np.zeros((2, len(SIGNS)), np.uint8), "sizes": sizes, "reach": reach,
         "touches": touches,
     }  # fmt: skip
     return Bases(**{name: np.stack([array] * count) for name, array in one.items()})
+
+
+def filled(boxes: np.ndarray, side: int) -> np.ndarray:
+    """Boxes in 0..1 of a square as masks ``(36, side, side)`` bool."""
+    at = (np.arange(side) + 0.5) / side
+    low, high = boxes[:, :2, None], boxes[:, 2:, None]
+    across, down = ((at > low[:, i]) & (at < high[:, i]) for i in (0, 1))
+    return down[:, :, None] & across[:, None, :]
 
 
 def exam(number: int, *, mirrored: bool = False, present: tuple[Sign, ...] = ()) -> Exam:
@@ -65,7 +74,8 @@ def exam(number: int, *, mirrored: bool = False, present: tuple[Sign, ...] = ())
         visible=np.ones(36, bool), signs=signs, observations=np.zeros(4, int),
         sizes=40.0 * signs.astype(np.float32), contrast=np.zeros(len(SIGNS), np.float32),
         attributes=np.zeros((36, len(SIGNS)), bool),
-        masks=np.zeros((len(MASKS), 160, 160), bool), quality=np.zeros(3, bool), complete=True,
+        masks=np.zeros((len(MASKS), 160, 160), bool), region_masks=filled(boxes / 320, 80),
+        quality=np.zeros(3, bool), complete=True,
     )  # fmt: skip
 
 
@@ -85,5 +95,6 @@ def answers(count: int, **given: np.ndarray) -> Looked:
         "broken": np.zeros(count, int), "exchanged": np.zeros(count, int),
         "v7_lungs": boxes[:, lungs],
         "quality": np.zeros((count, 3)),
+        "region_masks": np.stack([filled(CORNERS, 80)] * count),
     }  # fmt: skip
     return Looked(**{**known, **given})

@@ -25,6 +25,8 @@ FINDING_MASKS = {
     Observation.MASS: MaskName.MASS,
 }
 EDGE_DIM, MID_DIM, FINE_DIM = 64, 40, 24
+OF_THEIR_OWN = ("presence", "region_masks", "scope", "view", "mirrored", "quality")
+"""Heads that give nothing to each other, so that each can be trained alone."""
 RARE_PLACE = -4.0  # logit of a place before anything is learnt: signs cover little of a film
 STRONGEST_PLACES = 8
 
@@ -102,13 +104,38 @@ class EdgeBoxes(nn.Module):
         return torch.cat([(low + high) / 2, (high - low).clamp_min(1e-3)], -1), spread
 
 
+class RegionMaskHead(nn.Module):
+    """Each region's token weighs the channels of the fused map at stride 4; cells like it light up.
+
+    As a mask head of query tokens does (Cheng et al., MaskFormer, NeurIPS 2021, section 3.3). The
+    convolutions are few and thin: every film goes through them, and hardly any is asked for masks.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, MID_DIM + 1))
+        self.refine = nn.Sequential(
+            nn.Conv2d(MID_DIM, MID_DIM, 5, 1, 2, groups=MID_DIM),
+            nn.Conv2d(MID_DIM, MID_DIM, 1),
+            nn.ReLU(),
+        )
+
+    def forward(self, objects: Tensor, f4: Tensor) -> Tensor:
+        """(B, Q, D) tokens and (B, 40, H, W) -> (B, Q, H, W)."""
+        weights, cells = self.weigh(objects), self.refine(f4)
+        likeness = torch.matmul(weights[..., :MID_DIM], cells.flatten(2)) / MID_DIM**0.5
+        masks: Tensor = likeness + weights[..., MID_DIM:]
+        return masks.reshape(*masks.shape[:2], *f4.shape[2:])
+
+
 class ExtraHeads(nn.Module):
     """The declared heads.
 
     ``presence`` (B, Q); ``findings`` (B, 4); ``signs`` (B, S); ``attributes`` (B, Q, S), a sign in
-    a region; ``masks`` (B, 8, 160, 160); ``scope`` (B, 5); ``view`` (B, 3); ``mirrored`` (B, 1);
-    ``quality`` (B, 3). While training also ``places`` (B, S, 80, 80), where on the film a sign
-    is: exact masks teach them, and their strongest places count for ``signs``.
+    a region; ``masks`` (B, 8, 160, 160); ``region_masks`` (B, Q, 80, 80); ``scope`` (B, 5);
+    ``view`` (B, 3); ``mirrored`` (B, 1); ``quality`` (B, 3). While training also ``places``
+    (B, S, 80, 80), where on the film a sign is: exact masks teach them, and their strongest
+    places count for ``signs``.
     """
 
     def __init__(self, dim: int, pooled: tuple[int, int], declared: tuple[str, ...]) -> None:
@@ -129,6 +156,8 @@ class ExtraHeads(nn.Module):
             "quality": nn.Linear(whole, len(QUALITIES)),
         }
         self.by_name = nn.ModuleDict({n: m for n, m in makers.items() if n in declared})
+        if "region_masks" in declared:
+            self.region_masks = RegionMaskHead(dim)
         if "findings" in declared:
             self.finding_gain = nn.Parameter(torch.full((len(OBSERVATIONS),), 0.5))
         if "signs" in declared:
@@ -137,12 +166,18 @@ class ExtraHeads(nn.Module):
             nn.init.constant_(self.places.bias, RARE_PLACE)  # type: ignore[arg-type]
             self.place_gain = nn.Parameter(torch.full((len(SIGNS),), 0.5))
 
+    def module_of(self, head: str) -> nn.Module:
+        """Return the module of a head in :data:`OF_THEIR_OWN`."""
+        return self.region_masks if head == "region_masks" else self.by_name[head]
+
     def forward(self, whole: Tensor, objects: Tensor, fused: Fused) -> dict[str, Tensor]:
         """(B, W) the whole film, (B, Q, D) regions, and the fused maps -> by name."""
         seen: dict[str, Tensor] = {}
         for name, head in self.by_name.items():
             given = {"presence": objects, "attributes": objects, "masks": fused.s2}.get(name, whole)
             seen[name] = head(given)
+        if "region_masks" in self.declared:
+            seen["region_masks"] = self.region_masks(objects, fused.s4)
         if "presence" in seen:
             seen["presence"] = seen["presence"][..., 0]
         if "findings" in seen and "masks" in seen:

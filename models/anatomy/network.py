@@ -21,8 +21,8 @@ from models.anatomy.transformer import Transformer
 
 INPUT_SIDE = 320
 REGIONS = heads.REGIONS
-EXTRA_HEADS = ("presence", "spread", "findings", "signs", "attributes", "masks", "scope", "view",
-               "mirrored", "quality")  # fmt: skip
+EXTRA_HEADS = ("presence", "spread", "findings", "signs", "attributes", "masks", "region_masks",
+               "scope", "view", "mirrored", "quality")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

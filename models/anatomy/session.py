@@ -81,29 +81,33 @@ class Session:
         """
         started = time.perf_counter()
         try:
-            values = self._through(squares[:, None])
+            halves = self._through(squares[:, None])
         except self._refusals as error:
             if any(word in str(error).lower() for word in MEMORY_WORDS):
                 raise GpuOutOfMemory(f"no room for a batch of {len(squares)}") from error
             raise
         self.seconds += time.perf_counter() - started
-        found = dict(zip(self._outputs.values(), values, strict=True))
-        for head, value in found.items():
-            if not np.isfinite(value).all():
-                raise OutputsNotFinite(f"the head {head} gave numbers that are not finite")
-        return [{head: value[row] for head, value in found.items()} for row in range(len(squares))]
+        films: list[Outputs] = []
+        for values in halves:
+            found = dict(zip(self._outputs.values(), values, strict=True))
+            for head, value in found.items():
+                if not np.isfinite(value).all():
+                    raise OutputsNotFinite(f"the head {head} gave numbers that are not finite")
+            rows = range(len(values[0]))
+            films += [{head: value[row] for head, value in found.items()} for row in rows]
+        return films
 
-    def _through(self, squares: "Arrays") -> "list[Arrays]":
-        """Return the outputs; the second half of the squares goes through on a thread beside."""
+    def _through(self, squares: "Arrays") -> "list[list[Arrays]]":
+        """Return the outputs, of all or by halves: the second one goes through beside the first."""
         if self._beside is None or len(squares) == 1:
-            return self._run(squares)
+            return [self._run(squares)]
         first, second = np.array_split(squares, 2)
         beside = self._beside.submit(self._run, second)
         try:
             own = self._run(first)
         finally:  # whoever tries again with fewer films must find the memory free
             wait([beside])
-        return [np.concatenate(pair) for pair in zip(own, beside.result(), strict=True)]
+        return [own, beside.result()]
 
     def _run(self, squares: "Arrays") -> "list[Arrays]":
         found: list[Arrays] = self._session.run(list(self._outputs), {INPUT: squares})
@@ -130,6 +134,7 @@ def shapes(bundle: "Bundle") -> dict[str, tuple[int | None, ...]]:
         "signs": (signs,),
         "attributes": (regions, signs),
         "masks": (len(bundle.masks), None, None),
+        "region_masks": (regions, None, None),
         "scope": (1 + len(REASONS),),
         "view": (len(VIEWS),),
         "mirrored": (1,),

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     Outputs = Mapping[str, NDArray[np.float32]]
 
-PER_REGION: Final = frozenset({"boxes", "presence", "spread", "attributes", "embedding"})
+PER_REGION: Final = frozenset(
+    {"boxes", "presence", "spread", "attributes", "embedding", "region_masks"}
+)
+PLANES: Final = ("masks", "region_masks")
 MIRRORED: Final = "mirrored"
 
 
@@ -114,9 +117,7 @@ def _mirror(outputs: "Outputs") -> "dict[str, NDArray[np.float32]]":
     moved: dict[str, Any] = dict(outputs)
     moved["boxes"] = outputs["boxes"] * (-1, 1, 1, 1) + np.asarray((1, 0, 0, 0), np.float32)
     moved["boxes"] = moved["boxes"].astype(np.float32)
-    if "masks" in outputs:
-        moved["masks"] = outputs["masks"][..., ::-1]
-    return moved
+    return moved | {name: outputs[name][..., ::-1] for name in PLANES if name in outputs}
 
 
 def _named_by_anatomy(

@@ -15,7 +15,8 @@ from models.anatomy.network import INPUT_SIDE
 from models.evaluation.exams import ABSENT, OPEN, PRESENT, SIGN_PLANES, Exam, Order
 from models.simulate import film, flat_findings
 from models.training.cache import LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
-from models.training.samples import SCOPE_IN, Simulator
+from models.training.sample import SCOPE_IN
+from models.training.samples import Simulator
 from models.training.windows import PIXEL_MM
 from models.vocabulary import Side, Sign
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from models.simulate.flat_findings import FlatFinding
     from models.training.measures import Numbers
-    from models.training.samples import Sample
+    from models.training.sample import Sample
 
 SEED = 20_261_122
 BUSY_SHARE = 2 / 3  # of the exams have a scene with findings
@@ -123,8 +124,8 @@ def _exam(order: Order, sample: "Sample", scene: Bases) -> Exam:
         order=order, film=sample.film, boxes=corners, visible=sample.present > 0,
         signs=states[0], observations=states[1], sizes=scene.sizes[0, 0].astype(np.float32),
         contrast=_contrasts(scene), attributes=sample.attributes > 0,
-        masks=sample.masks > 0.5, quality=sample.quality > 0,  # noqa: PLR2004
-        complete=sample.scope == SCOPE_IN,
+        masks=sample.masks > 0.5, region_masks=sample.region_masks > 0.5,  # noqa: PLR2004
+        quality=sample.quality > 0, complete=sample.scope == SCOPE_IN,
     )  # fmt: skip
 
 

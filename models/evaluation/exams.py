@@ -54,8 +54,8 @@ class Exam:
     ``boxes`` (36, 4) corners in px of the square, ``visible`` (36,) bool; ``signs`` (20,) 1, 0, or
     -1 where nobody could tell, ``observations`` (4,) likewise; ``sizes`` (20,) mm as the finding's
     maker means them; ``contrast`` (20,) mean change in mm of water under the sign's mask;
-    ``attributes`` (36, 20) bool; ``masks`` (8, 160, 160) bool; ``quality`` (3,) bool. Not
-    ``complete`` is a film whose plate missed too much of the chest.
+    ``attributes`` (36, 20) bool; ``masks`` (8, 160, 160) bool; ``region_masks`` (36, 80, 80) bool;
+    ``quality`` (3,) bool. Not ``complete`` is a film whose plate missed too much of the chest.
     """
 
     order: Order
@@ -68,6 +68,7 @@ class Exam:
     contrast: "Numbers"
     attributes: "Numbers"
     masks: "Numbers"
+    region_masks: "Numbers"
     quality: "Numbers"
     complete: bool
 
@@ -95,4 +96,5 @@ def mirror(exam: Exam) -> Exam:
         exam, order=replace(exam.order, mirrored=not exam.order.mirrored), boxes=boxes,
         film=np.ascontiguousarray(exam.film[:, ::-1]),
         masks=np.ascontiguousarray(exam.masks[:, :, ::-1]),
+        region_masks=np.ascontiguousarray(exam.region_masks[:, :, ::-1]),
     )  # fmt: skip

@@ -16,13 +16,13 @@ from models.simulate import slices, source, strangers
 from models.simulate.source import SourceCt
 from models.training import cache, real
 from models.training.chunks import write
-from models.training.samples import (
+from models.training.sample import (
     SCOPE_NOT_A_CHEST,
     SCOPE_NOT_AN_IMAGE,
     SCOPE_NOT_FRONTAL,
     Sample,
-    Simulator,
 )
+from models.training.samples import Simulator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from models.training.chunks import FIELDS
 from models.training.drawn import TRUST
 from models.training.follow import FOLLOWED, OF_HEART, follow
 from models.training.real import NOISY_WEIGHT
-from models.training.samples import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
+from models.training.sample import SCOPE_IN, SCOPE_INCOMPLETE, VIEW_AP, VIEW_PA, Sample
 from models.vocabulary import MaskName, Sign
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ class RealStream:
         if rng.random() < 0.3:  # noqa: PLR2004
             sample.mirrored = 1.0
             sample.film = np.ascontiguousarray(sample.film[:, ::-1])
-            sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
-            sample.places = np.ascontiguousarray(sample.places[:, :, ::-1])
-            sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
+            sample.flip()
         return sample
 
     def _draw(self, rng: np.random.Generator) -> "RealFilm":
@@ -161,11 +159,11 @@ def collate(samples: list[Sample]) -> "dict[str, Tensor]":
     return {name: torch.from_numpy(array) for name, array in stacked.items()}
 
 
-def join(first: "dict[str, Tensor]", second: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Two batches as one; class numbers stay whole, all else is float32."""
+def join(*parts: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Batches as one; class numbers stay whole, all else is float32."""
     whole = {"scope", "view"}
     return {
-        name: torch.cat([first[name], second[name]]).to(
+        name: torch.cat([part[name] for part in parts]).to(
             torch.int64 if name in whole else torch.float32
         )
         for name in FIELDS

@@ -14,7 +14,16 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
-from models.simulate import atlas, phantom, pose, regions, scenes, source, truth
+from models.simulate import (
+    atlas,
+    phantom,
+    pose,
+    region_masks,
+    regions,
+    scenes,
+    source,
+    truth,
+)
 from models.simulate.extra import ExtraDevices
 from models.simulate.phantom import Structure
 from models.simulate.pose import Projection
@@ -48,7 +57,8 @@ class Bases:
 
     ``maps`` is ``(n, 4, side, side)`` float16: soft, bone, right and left lung thickness, mm of
     water or mm; ``fields`` ``(n, side, side)`` uint8 bits; ``boxes`` ``(n, 36, 4)`` float32, pixels
-    of the base grid, NaN where a region is missing; ``facts`` ``(n, 2)`` float32: cardiothoracic
+    of the base grid, NaN where a region is missing; ``regions`` ``(n, 36, side, side / 8)`` uint8,
+    the regions' masks as bits along the last axis; ``facts`` ``(n, 2)`` float32: cardiothoracic
     ratio and index of the projection; ``poses`` ``(n, 8)`` float32: yaw, pitch, roll, recline,
     shift and widening of the mediastinum, domes right and left.
 
@@ -62,6 +72,7 @@ class Bases:
     maps: "NDArray[np.float16]"
     fields: "NDArray[np.uint8]"
     boxes: "NDArray[np.float32]"
+    regions: "NDArray[np.uint8]"
     facts: "NDArray[np.float32]"
     poses: "NDArray[np.float32]"
     added: "NDArray[np.float16]"
@@ -83,6 +94,7 @@ def layout(part: str) -> dict[str, tuple[str, tuple[int, ...]]]:
         "maps": ("<f2", (4, SIDE, SIDE)),
         "fields": ("|u1", (SIDE, SIDE)),
         "boxes": ("<f4", (len(REGIONS), 4)),
+        "regions": ("|u1", (len(REGIONS), SIDE, SIDE // 8)),
         "facts": ("<f4", (2,)),
         "poses": ("<f4", (8,)),
         "added": ("<f2", (k, 2, SIDE, SIDE)),
@@ -96,9 +108,18 @@ def layout(part: str) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def load(folder: Path, part: str) -> Bases:
-    """Open what is finished of one part, read-only."""
+    """Open what is finished of one part, read-only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such part, or an earlier version made it, which knew less.
+    """
     done = int(json.loads((folder / f"{part}.json").read_text())["done"])
     names = [field.name for field in fields(Bases)]
+    lacking = [name for name in names if not (folder / f"{part}.{name}.npy").is_file()]
+    if lacking:
+        raise FileNotFoundError(f"{folder} holds no {', '.join(lacking)}: project {part} anew")
     arrays = {name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r") for name in names}
     return Bases(*(arrays[name][:done] for name in names))
 
@@ -166,6 +187,8 @@ class Maker:
             return
         boxes = regions.boxes(shadow, seen)
         arrays["boxes"][index] = [boxes.get(name, (np.nan,) * 4) for name in REGIONS]
+        for name, mask in region_masks.masks(shadow, seen, boxes).items():
+            arrays["regions"][index, REGIONS.index(name)] = np.packbits(mask, axis=-1)
         chest = Chest(rays, projector, self._atlas)
         chest.look(seen, shadow.structures[Structure.ABDOMEN])
         body = truth.of_the_body(stance, arrays["boxes"][index], seen)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.training.samples import SCOPE_IN, Sample
+from models.training.sample import SCOPE_IN, Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
 FIELDS = ("film", "scope", "view", "mirrored", "mirror_known", "boxes", "present", "boxes_known",
-          "presence_known", "masks", "masks_known", "findings", "findings_known", "signs",
-          "signs_known", "attributes", "attributes_known", "quality", "quality_known", "places",
-          "places_known")  # fmt: skip
-PACKED = ("masks", "places")  # kept as bits along the last axis
+          "presence_known", "masks", "masks_known", "region_masks", "region_masks_known",
+          "findings", "findings_known", "signs", "signs_known", "attributes", "attributes_known",
+          "quality", "quality_known", "places", "places_known")  # fmt: skip
+PACKED = ("masks", "region_masks", "places")  # kept as bits along the last axis
 
 
 def pack(samples: list[Sample]) -> "dict[str, NDArray[np.generic]]":
@@ -63,6 +63,9 @@ class Bank:
         for path in paths:
             if path not in self._known:
                 with np.load(path) as chunk:
+                    lacking = sorted({*FIELDS} - {*chunk})
+                    if lacking:
+                        raise ValueError(f"{path} holds no {', '.join(lacking)}: compose it anew")
                     self._append({name: torch.from_numpy(chunk[name]) for name in FIELDS})
                 self._known.add(path)
 

@@ -20,14 +20,15 @@ from models.simulate.devices import DEVICES
 from models.training import windows
 from models.training.cache import HEART, LEFT_LUNG, RIGHT_LUNG
 from models.training.real import NOISY_WEIGHT
-from models.training.samples import BROAD, PLACE_SHARE, VIEW_PA, bit, within
+from models.training.sample import VIEW_PA
+from models.training.samples import BROAD, PLACE_SHARE, bit, within
 from models.vocabulary import Sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.training.cache import Bases
-    from models.training.samples import Sample
+    from models.training.sample import Sample
 
     Plane = NDArray[np.float32]
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = {"box": 1.0, "presence": 0.3, "findings": 1.2, "signs": 1.5, "attributes": 1.0,
-           "masks": 2.0, "places": 2.0, "scope": 0.7, "view": 0.2, "mirrored": 0.5, "quality": 0.2,
-           "alignment": 0.3}  # fmt: skip
+           "masks": 2.0, "region_masks": 0.5, "places": 2.0, "scope": 0.7, "view": 0.2,
+           "mirrored": 0.5, "quality": 0.2, "alignment": 0.3}  # fmt: skip
 L1_WEIGHT, IOU_WEIGHT = 5.0, 2.0
 # lungs, heart, effusion, opacity, mass, air, device: the smaller and rarer, the heavier
 PLANES = (1.0, 1.0, 1.0, 3.0, 6.0, 12.0, 6.0, 4.0)
@@ -48,6 +48,7 @@ def measure(seen: "dict[str, Tensor]", batch: "dict[str, Tensor]") -> "dict[str,
         "signs": _said(seen["signs"], batch["signs"], batch["signs_known"]),
         "attributes": _attributes(seen["attributes"], batch),
         "masks": _masks(seen["masks"], batch["masks"], batch["masks_known"]),
+        "region_masks": _region_masks(seen, batch),
         "places": _places(seen["places"], batch["places"], batch["places_known"]),
         "scope": functional.cross_entropy(seen["scope"], batch["scope"]),
         "view": _view(seen["view"], batch["view"]),
@@ -99,6 +100,31 @@ def _masks(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":
     dice = 1 - (2 * shared + 8.0) / (soft.sum((2, 3)) + truth.sum((2, 3)) + 8.0)
     both = (entropy.mean((2, 3)) + 0.3 * dice) * known * rare.sqrt()
     return both.sum() / known.sum().clamp_min(1.0)
+
+
+def _region_masks(seen: "dict[str, Tensor]", batch: "dict[str, Tensor]") -> "Tensor":
+    """Cross entropy and soft Dice inside the box that was found, per known region.
+
+    A mask is cut to that box when it is served: what goes on outside it is the box's affair. Dice
+    counts what the box leaves out, and small regions count as much as large ones.
+    """
+    logits, truth = seen["region_masks"], batch["region_masks"]
+    inside = filled(seen["boxes"].detach(), logits.shape[-1])
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    soft = logits.sigmoid() * inside
+    shared = (soft * truth).sum((2, 3))
+    dice = 1 - (2 * shared + 1.0) / (soft.sum((2, 3)) + truth.sum((2, 3)) + 1.0)
+    among = (entropy * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1.0)
+    return _mean(among + dice, batch["region_masks_known"])
+
+
+def filled(boxes: "Tensor", side: int) -> "Tensor":
+    """Boxes ``(B, Q, 4)`` as masks ``(B, Q, side, side)``: 1 where a cell's centre is inside."""
+    at = (torch.arange(side, device=boxes.device) + 0.5) / side
+    edges = corners(boxes)[..., None]
+    across = (at > edges[..., 0, :]) & (at < edges[..., 2, :])
+    down = (at > edges[..., 1, :]) & (at < edges[..., 3, :])
+    return (down[..., :, None] & across[..., None, :]).float()
 
 
 def _places(logits: "Tensor", truth: "Tensor", known: "Tensor") -> "Tensor":

@@ -11,6 +11,16 @@ from models.anatomy.preparation import equalise
 from models.simulate import clutter, film, scenes, truth
 from models.simulate.devices import DEVICES
 from models.training.cache import BODY, HEART, LEFT_LUNG, PLANES, RIGHT_LUNG, Bases
+from models.training.sample import (
+    SCOPE_IN,
+    SCOPE_INCOMPLETE,
+    SCOPE_NOT_A_CHEST,
+    SCOPE_NOT_FRONTAL,
+    VIEW_AP,
+    VIEW_LATERAL,
+    VIEW_PA,
+    Sample,
+)
 from models.training.windows import PIXEL_MM, Window, around_lungs, beside, px
 from models.vocabulary import MaskName, Observation, Sign
 
@@ -29,63 +39,11 @@ SMALLEST_REACH_MM = 11.0  # a place is at least as large as the smallest sign
 LINE_SHARE = 0.4  # of a mask's cell that a line has to cover to be wholly there
 EXTRA_SHARE = 0.5  # of films whose scene has no tube or line get some
 WHITE_MM = 240.0  # the size given to a lung that is all white: no heart border to measure
-SCOPE_IN, SCOPE_NOT_A_CHEST, SCOPE_NOT_FRONTAL, SCOPE_NOT_AN_IMAGE, SCOPE_INCOMPLETE = range(5)
-VIEW_PA, VIEW_AP, VIEW_LATERAL, VIEW_UNKNOWN = 0, 1, 2, -1
 BROAD = {
     Observation.PLEURAL_EFFUSION: (Sign.PLEURAL_EFFUSION,),
     Observation.LUNG_OPACITY: (Sign.CONSOLIDATION, Sign.ATELECTASIS, Sign.PULMONARY_EDEMA),
     Observation.MASS: (Sign.MASS, Sign.NODULE),
 }
-
-
-@dataclass(slots=True, eq=False)
-class Sample:
-    """One film on the network's square with what is known about it.
-
-    ``film`` (320, 320) 0..1; ``boxes`` (36, 4) centre and size in 0..1, ``present`` (36,) 1 or 0;
-    ``masks`` (8, 160, 160); ``findings`` (4,), ``signs`` (20,) and ``quality`` (3,) 1 or 0;
-    ``attributes`` (36, 20) 1 where a sign touches a region; ``places`` (20, 80, 80) where each is.
-    What ends in ``_known`` weighs the losses.
-    """
-
-    film: "NDArray[np.float32]"
-    scope: int
-    view: int = VIEW_UNKNOWN
-    mirrored: float = 0.0
-    mirror_known: float = 0.0
-    boxes: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    present: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    boxes_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    presence_known: float = 0.0
-    masks: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    masks_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    findings: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    findings_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    signs: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    signs_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    attributes: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    attributes_known: float = 0.0
-    quality: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    quality_known: float = 0.0
-    places: "NDArray[np.float32]" = None  # type: ignore[assignment]
-    places_known: "NDArray[np.float32]" = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        """Fill what is not known with zeros of the right shape."""
-        blank: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("present", "boxes_known"), (36,)),
-            **dict.fromkeys(("findings", "findings_known"), (4,)),
-            **dict.fromkeys(("signs", "signs_known", "places_known"), (len(SIGNS),)),
-            "places": (len(SIGNS), PLACE_SIDE, PLACE_SIDE),
-            "boxes": (36, 4),
-            "masks": (len(MASKS), MASK_SIDE, MASK_SIDE),
-            "masks_known": (len(MASKS),),
-            "quality": (3,),
-            "attributes": (36, len(SIGNS)),
-        }
-        for name, shape in blank.items():
-            if getattr(self, name) is None:
-                setattr(self, name, np.zeros(shape, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +106,7 @@ class Simulator:
             boxes=boxes, present=seen, boxes_known=seen, presence_known=1.0,
             masks=np.stack([window.cut(plane, MASK_SIDE) for plane in (*fields, *drawn)]),
             masks_known=np.ones(len(MASKS), np.float32),
+            region_masks=_region_masks(self.bases.regions[index], window), region_masks_known=seen,
         )  # fmt: skip
         lines = MASKS.index(MaskName.DEVICE)  # thinner than a cell of the mask's grid
         sample.masks[lines] = np.minimum(sample.masks[lines] / LINE_SHARE, 1.0)
@@ -250,13 +209,16 @@ class Simulator:
             image = film.borrow_tone(rng, image, self.tones, np.ones(image.shape, bool))
         if sample.mirrored:
             image = np.ascontiguousarray(image[:, ::-1])
-            sample.boxes[:, 0] = 1.0 - sample.boxes[:, 0]
-            sample.masks = np.ascontiguousarray(sample.masks[:, :, ::-1])
-            sample.places = np.ascontiguousarray(sample.places[:, :, ::-1])
+            sample.flip()
         image = equalise(film.collimate(rng, film.clutter(rng, image)))
         sample.film = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
         sample.film[inner] = image
         return sample
+
+
+def _region_masks(packed: "NDArray[np.uint8]", window: Window) -> "NDArray[np.float32]":
+    """Unpack the masks of a base's regions onto the grid of the square, ``(36, 80, 80)``."""
+    return np.stack([window.cut(np.unpackbits(plane, axis=-1), PLACE_SIDE) for plane in packed])
 
 
 def _locate(sample: Sample, shown: Shown, window: Window) -> None:

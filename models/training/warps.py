@@ -42,7 +42,7 @@ def stretch(rng: np.random.Generator, batch: "dict[str, Tensor]") -> "dict[str, 
     along = [torch.from_numpy(a).to(film.device, torch.float32) for a in drawn]
     moved = dict(batch)
     moved["film"] = _read(film[:, None], along)[:, 0]
-    for name in ("masks", "places"):
+    for name in ("masks", "region_masks", "places"):
         moved[name] = _read(batch[name], along)
     boxes = batch["boxes"]
     low, high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2

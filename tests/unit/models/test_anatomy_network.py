@@ -16,6 +16,7 @@ from models.training import alignment, losses  # noqa: E402
 SHAPES = {
     "boxes": (2, 36, 4), "embedding": (2, 36, 32), "presence": (2, 36), "spread": (2, 36),
     "findings": (2, 4), "signs": (2, 20), "attributes": (2, 36, 20), "masks": (2, 8, 160, 160),
+    "region_masks": (2, 36, 80, 80),
     "scope": (2, 5), "view": (2, 3), "mirrored": (2, 1), "quality": (2, 3),
 }  # fmt: skip
 
@@ -93,7 +94,8 @@ def batch_of(count: int) -> dict[str, torch.Tensor]:
         "masks": torch.zeros(count, 8, 160, 160), "masks_known": torch.zeros(count, 8),
         "scope": torch.zeros(count, dtype=torch.int64), "view": torch.full((count,), -1),
         "quality": torch.zeros(count, 3), "places": torch.zeros(count, 20, 80, 80),
-        "places_known": torch.zeros(count, 20),
+        "places_known": torch.zeros(count, 20), "region_masks": torch.zeros(count, 36, 80, 80),
+        "region_masks_known": torch.zeros(count, 36),
     }  # fmt: skip
 
 
@@ -171,3 +173,23 @@ def test_the_target_as_printed_is_flat() -> None:
     torch.manual_seed(2)
     rows = alignment.literal_target(torch.randn(768, 768))
     assert float(rows.max() - rows.min()) < 0.005 / 768
+
+
+def test_a_region_s_mask_is_taught_inside_the_box_that_was_found() -> None:
+    boxes = torch.full((1, 36, 4), 0.5)
+    boxes[:, 1] = torch.tensor((0.25, 0.5, 0.5, 1.0))  # the left half
+    inside = losses.filled(boxes, 80)
+    assert inside[0, 0, 20:60, 20:60].all()
+    assert float(inside[0, 0].sum()) == 1600
+    assert inside[0, 1, :, :40].all()
+    assert not inside[0, 1, :, 40:].any()
+    batch = {"region_masks": inside, "region_masks_known": torch.ones(1, 36)}
+    right = 40.0 * (2 * inside - 1)
+    lost = losses._region_masks({"boxes": boxes, "region_masks": right}, batch)
+    assert float(lost) == pytest.approx(0, abs=1e-3)
+    outside = torch.where(inside > 0, right, 40.0)  # cut off when it is served
+    assert losses._region_masks({"boxes": boxes, "region_masks": outside}, batch) == lost
+    wrong = losses._region_masks({"boxes": boxes, "region_masks": -right}, batch)
+    assert float(wrong) > 10
+    batch["region_masks_known"][:] = 0
+    assert float(losses._region_masks({"boxes": boxes, "region_masks": -right}, batch)) == 0

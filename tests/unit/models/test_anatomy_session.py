@@ -54,7 +54,8 @@ def test_a_network_with_boxes_alone_gives_all_regions_and_says_what_it_lacks(
     assert [r.structure for r in sight.regions] == list(AnatomicStructure)
     assert sight.unavailable == (
         "whether a region is visible", "how wide it looked for the edges of a region", "findings",
-        "signs", "places of signs", "outlines", "whether the film may be read", "the view",
+        "signs", "places of signs", "outlines", "outlines of regions",
+        "whether the film may be read", "the view",
         "which side is which", "how the film was taken",
     )  # fmt: skip
     assert sight.sides is None

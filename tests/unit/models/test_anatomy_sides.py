@@ -24,13 +24,15 @@ def outputs(mirrored: float, *, shown_mirrored: bool, seed: int = 0) -> dict[str
         [(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], axis=1
     ) + rng.normal(0, 0.001, (36, 4)).astype(np.float32)
     masks = rng.normal(0, 1, (len(MASKS), 4, 4)).astype(np.float32)
+    region_masks = rng.normal(0, 1, (36, 4, 4)).astype(np.float32)
     if shown_mirrored:
         boxes = boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
-        masks = masks[..., ::-1]
+        masks, region_masks = masks[..., ::-1], region_masks[..., ::-1]
     return {
         "boxes": boxes.astype(np.float32),
         "presence": np.arange(36, dtype=np.float32),
         "masks": masks,
+        "region_masks": region_masks,
         "findings": rng.normal(0, 1, 4).astype(np.float32),
         "mirrored": np.asarray([mirrored], np.float32),
     }
@@ -54,7 +56,8 @@ def test_a_film_and_its_mirror_image_get_answers_that_are_mirror_images(
         shown, turned = restore(here, opinion), restore(there, other)
         assert turned["boxes"][:, 0] == pytest.approx(1 - shown["boxes"][:, 0], abs=1e-6)
         assert np.array_equal(turned["boxes"][:, 1:], shown["boxes"][:, 1:])
-        assert np.array_equal(turned["masks"], shown["masks"][..., ::-1])
+        for name in ("masks", "region_masks"):
+            assert np.array_equal(turned[name], shown[name][..., ::-1])
 
 
 @given(evidence=EVIDENCE, declared=st.booleans())
@@ -85,6 +88,8 @@ def test_a_look_that_read_its_picture_by_position_has_its_names_exchanged() -> N
     right, left = MASKS.index(MaskName.RIGHT_LUNG), MASKS.index(MaskName.LEFT_LUNG)
     expected = 0.75 * usual["masks"][right] + 0.25 * by_position["masks"][left][:, ::-1]
     assert merged["masks"][right] == pytest.approx(expected)
+    own, other = usual["region_masks"][RIGHT], by_position["region_masks"][LEFT][:, ::-1]
+    assert merged["region_masks"][RIGHT] == pytest.approx(0.75 * own + 0.25 * other)
 
 
 def test_a_mirrored_film_is_laid_the_usual_way_round_and_brought_back() -> None:
@@ -104,4 +109,5 @@ def test_names_that_were_exchanged_take_everything_of_their_region_along() -> No
     moved, found = sides.in_order(seen, NAMES)
     assert found.exchanged == ("right lung | left lung",)
     assert moved["presence"][RIGHT] == LEFT
+    assert np.array_equal(moved["region_masks"][RIGHT], seen["region_masks"][LEFT])
     assert np.array_equal(moved["findings"], seen["findings"])

@@ -15,7 +15,7 @@ from models.simulate.source import SourceCt  # noqa: E402
 from models.training import cache, laid, real, supply, train, warps  # noqa: E402
 from models.training.batches import RealStream  # noqa: E402
 from models.training.chunks import FIELDS, Bank, write  # noqa: E402
-from models.training.samples import SCOPE_IN, VIEW_AP, VIEW_PA, Sample  # noqa: E402
+from models.training.sample import SCOPE_IN, VIEW_AP, VIEW_PA, Sample  # noqa: E402
 from models.vocabulary import AnatomicStructure as A  # noqa: E402
 from models.vocabulary import MaskName, Observation, Sign  # noqa: E402
 
@@ -152,6 +152,17 @@ def test_a_bank_takes_in_new_chunks_and_keeps_the_old(tmp_path: Path) -> None:
     assert taken["film"][:, 5, 5].tolist() == pytest.approx([0.4, 0.2, 1.0], abs=1 / 255)
     assert taken["places"][1, 0, 0, 3] == 1
     assert float(taken["places"].sum()) == 3
+
+
+def test_chunks_and_bases_of_an_earlier_version_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "chunk1_000.npz", film=np.zeros((1, 4, 4), np.uint8))
+    with pytest.raises(ValueError, match=r"chunk1_000\.npz holds no .*region_masks"):
+        Bank(tmp_path)
+    (tmp_path / "train.json").write_text('{"done": 1, "seed": 101}')
+    for name in set(cache.layout("train")) - {"regions"}:
+        np.save(tmp_path / f"train.{name}.npy", np.zeros(1))
+    with pytest.raises(FileNotFoundError, match="holds no regions: project train anew"):
+        cache.load(tmp_path, "train")
 
 
 def test_even_poses_fill_the_training_range_and_never_leave_it() -> None:

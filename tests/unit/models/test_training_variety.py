@@ -29,7 +29,7 @@ def _batch(films: int = 6, n: int = 112) -> dict:
         masks[i, 0, y0:y1, x0:x1] = 1.0
         boxes[i, :] = np.asarray(((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)) / n
     batch = {"film": film, "masks": masks, "places": masks.copy(), "boxes": boxes,
-             "signs": np.ones((films, 20), np.float32)}  # fmt: skip
+             "region_masks": masks.copy(), "signs": np.ones((films, 20), np.float32)}  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
@@ -49,6 +49,7 @@ def test_film_masks_and_places_move_together() -> None:
     moved = warps.stretch(np.random.default_rng(2), _batch())
     assert torch.allclose(moved["film"], moved["masks"][:, 0])
     assert torch.allclose(moved["masks"], moved["places"])
+    assert torch.allclose(moved["masks"], moved["region_masks"])
 
 
 def test_curves_keep_the_edges_and_turn_nothing_round() -> None:
