@@ -18,7 +18,7 @@ from models.anatomy.network import AnatomyPerception
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
 from models.evaluation import platt
-from models.training import onnx_file
+from models.training import moving, onnx_file
 from models.training.export import AGREEMENT, FIGURES, settle
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def main() -> None:
     for name in ("weights", "bundle"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     chosen = parser.parse_args()
-    network = AnatomyPerception()
-    network.load_state_dict(torch.load(chosen.weights, weights_only=True)["mean"])
+    network = moving.network_of(torch.load(chosen.weights, weights_only=True)["mean"])
     told = measure(network, chosen.bundle)
     figures = json.loads((chosen.bundle / FIGURES).read_text())
     settle(chosen.bundle, {}, {**figures, AGREEMENT: told})

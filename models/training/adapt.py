@@ -17,7 +17,7 @@ import torch
 
 from models.anatomy.heads import MASK_SIDE
 from models.anatomy.network import INPUT_SIDE, AnatomyPerception
-from models.training import cache, real
+from models.training import cache, moving, real
 from models.training.batches import Pseudo, place
 from models.training.follow import follow
 
@@ -134,8 +134,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(2)
-    network = AnatomyPerception()
-    network.load_state_dict(torch.load(chosen.weights, weights_only=True)["mean"])
+    network = moving.network_of(torch.load(chosen.weights, weights_only=True)["mean"])
     network.eval()
     films = real.load(chosen.real, "train", chosen.bases / "small")
     shape = shape_of(cache.load(chosen.bases, "train"))

@@ -22,7 +22,7 @@ from models.anatomy.network import INPUT_SIDE, REGIONS, AnatomyPerception
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import digest, load
 from models.manifest import MANIFEST
-from models.training import onnx_file
+from models.training import moving, onnx_file
 
 if TYPE_CHECKING:
     from models.bundles import Bundle
@@ -73,8 +73,7 @@ def bundle(weights: Path, settings: dict[str, Any], out: Path) -> "Bundle":
     RuntimeError
         If ONNX Runtime and PyTorch do not agree within the stated bounds.
     """
-    network = AnatomyPerception()
-    network.load_state_dict(torch.load(weights, weights_only=True)["mean"])
+    network = moving.network_of(torch.load(weights, weights_only=True)["mean"])
     return of_network(network, settings, out)
 
 

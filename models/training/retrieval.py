@@ -59,8 +59,12 @@ def main() -> None:
     for name in ("weights", "bank", "bundle"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     chosen = parser.parse_args()
+    weights = torch.load(chosen.weights, weights_only=True)
+    if "words" not in weights:
+        parser.error("these weights hold no words of signs: models.evaluation.carry takes over the"
+                     " sub-databases of the bundle they come from")  # fmt: skip
     tower = SignTower(MINIATURE.object_dim)
-    tower.load_state_dict(torch.load(chosen.weights, weights_only=True)["words"])
+    tower.load_state_dict(weights["words"])
     made = build(tower, Bank(chosen.bank).attributes())
     made.save(chosen.bundle / retrieval.FILE)
     settle(chosen.bundle, {})

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from models.anatomy import heads
 from models.anatomy.network import AnatomyPerception
-from models.training import alignment, losses, provenance, real, warps
+from models.training import alignment, losses, moving, provenance, real, warps
 from models.training.batches import RealStream, collate, join, load_pseudo
 from models.training.chunks import Bank
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.optim.optimizer import ParamsT
 
 
 MIX = (13, 6, 1)  # films in a batch: simulated, real, real but not to be read
@@ -42,6 +42,7 @@ class Plan:
     frozen_blocks: int = 5  # of the convolutions' first blocks
     without: tuple[str, ...] = ()  # losses left out, for ablations
     untold: tuple[str, ...] = ()  # kinds of labels of real films left out, for ablations
+    only: str | None = None  # the one head that learns; all else stays as it started
     literal: bool = False  # the alignment as printed, for its ablation
     minutes: float = float("inf")  # the rate has fallen to its end by then, if steps take longer
     device: str = "cpu"
@@ -55,27 +56,44 @@ class Run:
         self.out, self.plan, self.step = out, plan, 0
         self.started = time.monotonic()
         self.history: list[str] = []  # what was learnt from, see models.training.provenance
-        self.frozen: list[nn.Module] = []
         self.network = AnatomyPerception()
         self.words = alignment.SignTower(self.network.config.object_dim)
+        self.knows_words = True
         if start is not None:
             state = torch.load(start, weights_only=True, map_location="cpu")
-            fresh = adopt(self.network, state["mean"])
+            fresh = moving.adopt(self.network, state["mean"])
             print(f"starts from {start.name}; at random: {fresh}", flush=True)  # noqa: T201
-            self.words.load_state_dict(state["words"])
+            self._read_words(state)
         self.network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.words.to(plan.device)
         self.mean = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(_groups(self, plan), weight_decay=0.02)
+        groups, self.frozen = self._moving()
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=0.02)
         out.mkdir(parents=True, exist_ok=True)
         if (out / "last.pt").is_file():
             state = torch.load(out / "last.pt", weights_only=True, map_location=plan.device)
             self.network.load_state_dict(state["network"])
             self.mean.load_state_dict(state["mean"])
-            self.words.load_state_dict(state["words"])
+            self._read_words(state)
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = int(state["step"])
             self.history = list(state.get("history", ["from step 0: not recorded"]))
+
+    def _read_words(self, state: "dict[str, dict[str, Tensor]]") -> None:
+        """Take over the words of signs; a bundle holds none, see models.training.restore."""
+        self.knows_words = "words" in state
+        if self.knows_words:
+            self.words.load_state_dict(state["words"])
+        elif "alignment" not in self.plan.without:
+            raise ValueError("the start holds no words of signs: leave the alignment out")
+
+    def _moving(self) -> "tuple[moving.Groups, list[nn.Module]]":
+        """Return the parameters that learn, and the modules that stay as they are."""
+        plan = self.plan
+        if plan.only is not None:
+            return moving.one_head(self.network, self.words, plan.only, plan.rate)
+        rates = plan.rate * plan.body_share, plan.rate
+        return moving.all_but_first(self.network, self.words, plan.frozen_blocks, rates)
 
     def adopt(self, body: Path) -> None:
         """Start the convolutions from published weights instead of at random."""
@@ -85,7 +103,9 @@ class Run:
 
     def save(self) -> None:
         """Keep everything needed to go on; written aside first, so that a stop leaves one whole."""
-        kept = {"network": self.network, "mean": self.mean, "words": self.words}
+        kept: dict[str, nn.Module] = {"network": self.network, "mean": self.mean}
+        if self.knows_words:
+            kept["words"] = self.words
         state: dict[str, object] = {
             part: {name: value.cpu() for name, value in module.state_dict().items()}
             for part, module in kept.items()
@@ -143,37 +163,6 @@ class Run:
             torch._foreach_lerp_([mean[n] for n in moving], [own[n] for n in moving], 1 - keep)
 
 
-def adopt(network: AnatomyPerception, weights: "dict[str, Tensor]") -> list[str]:
-    """Take over an earlier run's weights; returns the parts of heads it did not have.
-
-    Raises
-    ------
-    RuntimeError
-        If anything outside the heads is missing, or anything is left over.
-    """
-    missing, surplus = network.load_state_dict(weights, strict=False)
-    absent = [str(name) for name in missing]
-    if surplus or not all(name.startswith("heads.") for name in absent):
-        raise RuntimeError(f"not the same network: missing {absent}, surplus {surplus}")
-    return absent
-
-
-def _groups(run: Run, plan: Plan) -> "ParamsT":
-    """Parameters with their top rates; the first blocks' weights do not move at all."""
-    body = run.network.body
-    run.frozen = [body.stem, body.norm, *body.blocks[: plan.frozen_blocks]]
-    still = {id(p) for module in run.frozen for p in module.parameters()}
-    for module in run.frozen:
-        module.requires_grad_(requires_grad=False)
-    moving = [p for p in body.parameters() if id(p) not in still]
-    own = {id(p) for p in body.parameters()}
-    rest = [p for p in (*run.network.parameters(), *run.words.parameters()) if id(p) not in own]
-    return [
-        {"params": moving, "lr": plan.rate, "top": plan.rate * plan.body_share},
-        {"params": rest, "lr": plan.rate, "top": plan.rate},
-    ]
-
-
 def fit(run: Run, bank: Bank, real_films: "RealStream | Bank") -> None:
     """Learn until the plan is fulfilled."""
     first, began = run.step, time.monotonic()
@@ -200,13 +189,13 @@ def _batch(
 ) -> "dict[str, Tensor]":
     rng = np.random.default_rng((plan.seed, step))
     simulated_films, others, wrong = plan.mix
-    simulated = bank.take(rng.integers(len(bank), size=simulated_films))
+    parts = [bank.take(rng.integers(len(bank), size=simulated_films))]
     if isinstance(real_films, Bank):
-        seen = real_films.take(rng.integers(len(real_films), size=others + wrong))
-    else:
+        parts.append(real_films.take(rng.integers(len(real_films), size=others + wrong)))
+    elif others + wrong:
         films = [real_films.sample(rng) for _ in range(others)]
-        seen = collate(films + [real_films.negative(rng) for _ in range(wrong)])
-    moved = warps.stretch(rng, join(simulated, seen))
+        parts.append(collate(films + [real_films.negative(rng) for _ in range(wrong)]))
+    moved = warps.stretch(rng, join(*parts))
     moved["film"] = warps.retone(rng, moved["film"])
     return moved
 
@@ -239,8 +228,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--without", nargs="*", default=(), choices=sorted(losses.WEIGHTS))
     parser.add_argument("--untold", nargs="*", default=(), choices=sorted(real.KINDS),
                         help="kinds of labels of real films left out, for ablations")  # fmt: skip
+    parser.add_argument("--only", choices=heads.OF_THEIR_OWN,
+                        help="the head that learns; all else stays as it started")  # fmt: skip
     parser.add_argument("--literal", action="store_true", help="alignment as printed")
     chosen = parser.parse_args()
+    if chosen.only and (chosen.start is None or chosen.body):
+        parser.error("--only: all else stays as it is in --start, without --body")
     if chosen.untold and chosen.real_bank:
         parser.error("--untold: chunks of real films are told already")
     return chosen
@@ -256,7 +249,8 @@ def main() -> None:
     plan = Plan(
         chosen.steps, chosen.rate, mix=tuple(chosen.mix), frozen_blocks=chosen.frozen,
         without=tuple(chosen.without), untold=tuple(chosen.untold), literal=chosen.literal,
-        minutes=chosen.minutes, device=chosen.device, save_every=chosen.save_every,
+        only=chosen.only, minutes=chosen.minutes, device=chosen.device,
+        save_every=chosen.save_every,
     )  # fmt: skip
     run = Run(chosen.out, plan, chosen.start)
     if chosen.body and not run.step:
