@@ -18,7 +18,7 @@ from models.values import Analysis, PixelBox
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence, SpacingSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -115,20 +115,28 @@ def regions_overlay(
     regions: "Sequence[AnatomyRegion]",
     size: int = 1024,
     *,
+    masks: "Mapping[AnatomicStructure, NDArray[np.bool_]] | None" = None,
     remarks: "Sequence[str]" = (),
 ) -> "NDArray[np.uint8]":
-    """Draw the boxes of all regions with their names; dashed where the eye does not believe it.
+    """Draw all regions with their names: outlined, or as a box where no outline was found.
 
-    ``remarks`` stand below, see :func:`region_remarks`.
+    Dashed is the box of a region that the eye does not believe to be visible. ``remarks`` stand
+    below, see :func:`region_remarks`.
     """
+    believed = {r.structure for r in regions if r.score >= VISIBLE_FROM}
+    outlined = {n: mask for n, mask in (masks or {}).items() if n in believed and mask.any()}
     lines = [(f"{BANNER}. Regions found; dashed: not believed to be visible.", _AMBER)]
     lines += [(words, _AMBER) for words in remarks]
+    lines += [("Lungs, heart and their parts are outlined.", LIGHT)] if outlined else []
     lines += [(_GROUP_WORDS, LIGHT), (NOT_FOR, _GREY)]
     layout = _layout(image, lines, size)
     canvas = Canvas(image, layout.scale, layout.font_px)
     for region in sorted(regions, key=lambda region: -region.box.area):
         colour = _region_colour(region)
-        canvas.frame(region.box, colour, dashed=region.score < VISIBLE_FROM)
+        if region.structure in outlined:
+            canvas.outline(outlined[region.structure], colour)
+        else:
+            canvas.frame(region.box, colour, dashed=region.structure not in believed)
     for region in sorted(regions, key=lambda region: region.box.area):
         canvas.label(region.structure.value, region.box, _region_colour(region), share=0.8)
     return np.asarray(canvas.with_footer(lines, layout.width))

@@ -5,6 +5,8 @@ A border: dictionaries begin here and nowhere before. No header value of the pat
 
 from typing import TYPE_CHECKING, Any
 
+from models.grounding import VISIBLE_FROM
+from models.masks.regions import ORGAN_OF, run_lengths
 from models.report import signs
 from models.report.technique import MIRRORED_FROM
 from models.values import Analysis, OutOfScope, VisualStep
@@ -30,9 +32,21 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 
-def to_json(result: Analysis | OutOfScope) -> "Json":
-    """Return what ``json.dumps`` takes; boxes are ``[x_min, y_min, x_max, y_max]``, source px."""
-    return _out_of_scope(result) if isinstance(result, OutOfScope) else _analysis(result)
+def to_json(result: Analysis | OutOfScope, *, masks: bool = False) -> "Json":
+    """Return what ``json.dumps`` takes; boxes are ``[x_min, y_min, x_max, y_max]``, source px.
+
+    With ``masks`` each region has its own as run lengths; None for one that is not believed to be
+    visible, and for all of them without a head.
+    """
+    told = _out_of_scope(result) if isinstance(result, OutOfScope) else _analysis(result)
+    if masks and result.sight is not None:
+        drawn = result.sight.region_masks
+        for region, seen in zip(told["regions"], result.sight.regions, strict=True):
+            name, known = seen.structure, seen.score >= VISIBLE_FROM and seen.structure in drawn
+            adapted = ORGAN_OF.get(name) in result.sight.masks
+            source = "real and simulated films" if adapted else "simulated films alone"
+            region["mask"] = {**run_lengths(drawn[name]), "learnt_from": source} if known else None
+    return told
 
 
 def _out_of_scope(result: OutOfScope) -> "Json":

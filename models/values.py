@@ -127,7 +127,8 @@ class Sight:
     """Everything the eye reports on one film, before any judgement; all in source pixels.
 
     ``probabilities`` are the image-level outputs of the finding heads, 0..1. ``masks`` are soft,
-    ``(rows, columns)`` float32 in 0..1 on the film's own grid.
+    ``(rows, columns)`` float32 in 0..1 on the film's own grid. ``region_masks`` ``(rows, columns)``
+    bool are each inside their region's box; empty without a head for them.
     ``exchanged`` and ``out_of_order`` name regions that lay where they cannot, put right or not.
     ``unavailable`` names what the network in use has no head for.
     """
@@ -142,6 +143,7 @@ class Sight:
     exchanged: tuple[str, ...] = ()
     out_of_order: tuple[str, ...] = ()
     unavailable: tuple[Capability, ...] = ()
+    region_masks: "Mapping[AnatomicStructure, NDArray[np.bool_]]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

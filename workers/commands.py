@@ -47,14 +47,18 @@ def look(
         Path | None, typer.Option(help="Write the picture with findings and signs")
     ] = None,
     regions: Annotated[
-        Path | None, typer.Option(help="Write the picture with the boxes of all 36 regions")
+        Path | None, typer.Option(help="Write the picture with all 36 regions")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object a line")] = False,
+    masks: Annotated[
+        bool, typer.Option(help="With --json: the regions' masks, as run lengths")
+    ] = False,
 ) -> None:
     """Read images here and now, without any service; the words are a draft, not a report.
 
     Below the draft stand the signs, which no draft states: their limits are of simulated films.
     """
+    _refuse_unless(as_json or not masks, "--masks goes with --json")
     failed = False
     for path, seen in _look_at(images, load()):
         if isinstance(seen, str):
@@ -64,7 +68,7 @@ def look(
                 terminal.as_json_line({"image": str(path), "error": seen})
             continue
         if as_json:
-            terminal.as_json_line(_as_json(path, seen.result))
+            terminal.as_json_line(_as_json(path, seen.result, masks=masks))
         else:
             _tell(path, seen.result)
         written = _write(seen, (out, regions), f"-{path.stem}" if len(images) > 1 else "")
@@ -73,6 +77,11 @@ def look(
                 terminal.say(f"  wrote {target}")
     if failed:
         sys.exit(FAILED)
+
+
+def _refuse_unless(good: bool, why: str) -> None:  # noqa: FBT001 - a plain condition
+    if not good:
+        raise typer.BadParameter(why)
 
 
 def models_list() -> None:
@@ -147,11 +156,11 @@ def _look_at(
             yield path, str(error.strerror or type(error).__name__)
 
 
-def _as_json(path: Path, result: "Analysis | OutOfScope") -> "dict[str, Any]":
+def _as_json(path: Path, result: "Analysis | OutOfScope", *, masks: bool) -> "dict[str, Any]":
     """Return the object of one image, which is called what it was called on the command line."""
     from models import summary  # noqa: PLC0415
 
-    told = summary.to_json(result)
+    told = summary.to_json(result, masks=masks)
     return {**told, "image": str(path), "image_id": told["image"]}
 
 
@@ -203,15 +212,17 @@ def _draw(seen: _Seen, target: Path) -> None:
 
 
 def _draw_regions(seen: _Seen, target: Path) -> None:
-    """Draw the boxes of a film, of one that is not read too: they tell why."""
+    """Draw the regions of a film, of one that is not read too: they tell why."""
     from PIL import Image  # noqa: PLC0415
 
     from models import pictures  # noqa: PLC0415
+    from models.masks.regions import of_organs  # noqa: PLC0415
 
     sight = seen.result.sight
-    regions = sight.regions if sight is not None else ()
+    # Outlines that learnt from simulated films alone would mislead on many real ones.
+    regions, masks = (sight.regions, of_organs(sight)) if sight is not None else ((), None)
     remarks = pictures.region_remarks(seen.result)
-    drawn = pictures.regions_overlay(seen.image, regions, OVERLAY_PX, remarks=remarks)
+    drawn = pictures.regions_overlay(seen.image, regions, OVERLAY_PX, masks=masks, remarks=remarks)
     Image.fromarray(drawn).save(target)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from models.anatomy import sides
 from models.anatomy.session import REASONS, VIEWS
 from models.geometry import clip, from_cxcywh
+from models.masks.regions import RegionMasks
 from models.masks.soft import SoftMasks
 from models.opinions import QualityOpinion, RegionSign, ScopeOpinion, SidesOpinion, SignOpinion
 from models.values import AnatomyRegion, Sight
@@ -21,7 +22,7 @@ from models.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -64,11 +65,16 @@ class Reader:
             names = tuple(MaskName(name) for name in bundle.masks)
             masks = SoftMasks(sigmoid(outputs["masks"]), names, frame, turn)
         signs = self._signs(outputs)
+        regions = self._regions(outputs, place, signs)
+        region_masks: Mapping[AnatomicStructure, NDArray[np.bool_]] = {}
+        if "region_masks" in outputs:
+            region_masks = RegionMasks(self._soft_regions(outputs, place), regions, masks)
         return Sight(
             scope=self._opinion(outputs, opinion),
-            regions=self._regions(outputs, place, signs),
+            regions=regions,
             probabilities=_chances(outputs, "findings", map(Observation, bundle.observations)),
             masks=masks,
+            region_masks=region_masks,
             sides=opinion,
             signs=signs,
             qualities=self._qualities(outputs),
@@ -76,6 +82,14 @@ class Reader:
             out_of_order=order.broken,
             unavailable=self._unavailable,
         )
+
+    def _soft_regions(
+        self, outputs: "Outputs", place: "tuple[Letterbox, Turn]"
+    ) -> "Callable[[], SoftMasks[AnatomicStructure]]":
+        """Return what makes the regions' soft masks of the outputs, when somebody asks."""
+        logits = outputs["region_masks"]
+        names = tuple(AnatomicStructure(name) for name in self._bundle.regions)
+        return lambda: SoftMasks(sigmoid(logits), names, *place)
 
     def _regions(
         self, outputs: "Outputs", place: "tuple[Letterbox, Turn]", signs: tuple[SignOpinion, ...]

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from models.geometry import Letterbox
-from models.vocabulary import MaskName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from models.geometry import Turn
 
 Places = TypeVar("Places", float, "NDArray[np.float64]")
+Name = TypeVar("Name", bound=str)
 
 LEVELS: Final = 255  # steps of a soft mask that is drawn: a third of the time of float32
 
@@ -72,38 +72,38 @@ class SoftMask:
         return (film.offset[axis] + place * film.scale) * len(self.small) / film.side
 
 
-class SoftMasks(Mapping[MaskName, "NDArray[np.float32]"]):
+class SoftMasks(Mapping[Name, "NDArray[np.float32]"], Generic[Name]):
     """All masks of a film: whole and in 0..1 by name, or as :class:`SoftMask` to look at parts."""
 
     def __init__(
         self,
         small: "NDArray[np.float32]",
-        names: tuple[MaskName, ...],
+        names: tuple[Name, ...],
         frame: Letterbox,
         turn: "Turn",
     ) -> None:
-        self._small: dict[MaskName, NDArray[np.float32]] = dict(zip(names, small, strict=True))
+        self._small: dict[Name, NDArray[np.float32]] = dict(zip(names, small, strict=True))
         self._turn = turn
         stored = (frame.columns, frame.rows) if turn.transpose else (frame.rows, frame.columns)
         self._film = Letterbox(*stored, frame.side)
 
-    def __getitem__(self, name: MaskName) -> "NDArray[np.float32]":
+    def __getitem__(self, name: Name) -> "NDArray[np.float32]":
         return np.asarray(self.drawn(name)[:, :] * np.float32(1 / LEVELS))
 
     def __contains__(self, name: object) -> bool:
         return name in self._small  # without drawing it
 
-    def __iter__(self) -> Iterator[MaskName]:
+    def __iter__(self) -> Iterator[Name]:
         return iter(self._small)
 
     def __len__(self) -> int:
         return len(self._small)
 
-    def drawn(self, name: MaskName) -> SoftMask:
+    def drawn(self, name: Name) -> SoftMask:
         """Return the mask on the film's stored grid, to be looked at part by part."""
         levels = np.rint(self._turn.undo(self._small[name]) * LEVELS).astype(np.uint8)
         return SoftMask(levels, self._film)
 
-    def coarse(self, name: MaskName) -> "NDArray[np.float32]":
+    def coarse(self, name: Name) -> "NDArray[np.float32]":
         """Return the mask as the network gave it: canonical, letterboxed square, 0..1."""
         return self._small[name]

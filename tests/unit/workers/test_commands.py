@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from films import EyeWithSigns
 from PIL import Image
 
@@ -93,6 +94,17 @@ def test_look_draws_the_regions_of_a_film_that_is_not_read_too(
         pixels = np.asarray(drawn).astype(int)
     assert (np.ptp(pixels, axis=2) > 40).sum() > 1000
     assert max(pixels.shape) <= commands.OVERLAY_PX
+
+
+def test_look_tells_masks_of_regions_in_json_only(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye())
+    commands.look([picture], as_json=True, masks=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [region["mask"] for region in told["regions"]] == [None] * 36  # of a fake eye
+    with pytest.raises(typer.BadParameter, match="--json"):
+        commands.look([picture], masks=True)
 
 
 def test_look_reads_dicom_and_pictures_alike(
