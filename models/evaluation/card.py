@@ -36,7 +36,7 @@ def tables(figures: dict[str, Any]) -> str:
     words = f"{figures['bundle']}, network SHA-256 `{sha}…`, part: {figures['part']}."
     parts = [words, _figures(figures["figures"])]
     if "regions" in figures:
-        parts.append(_regions(figures["regions"]))
+        parts.append(_regions(figures["regions"], figures.get("region_masks", {})))
     if "signs" in figures:
         parts.append(_signs(figures["signs"]))
     for name, one in (("masks", _masks), (GROUPS, _groups), (AGREEMENT, _agreement)):
@@ -62,12 +62,16 @@ def _figures(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _regions(regions: dict[str, dict[str, Any]]) -> str:
-    lines = ["| region | IoU | mean box | R@0.5 | R@0.7 | centre off, % of width |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+def _regions(regions: dict[str, dict[str, Any]], masks: dict[str, dict[str, Any]]) -> str:
+    """Return a line for each region, with its mask and its own box filled where there are masks."""
+    head = ["region", "box IoU", "mean box", "R@0.5", "R@0.7", "centre off, % of width"]
+    keys = ("iou", "mean_box", "r_at_0.5", "r_at_0.7", "centre_error_percent")
+    head += ["mask IoU", "own box filled"] if masks else []
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, told in regions.items():
-        keys = ("iou", "mean_box", "r_at_0.5", "r_at_0.7", "centre_error_percent")
-        lines.append(f"| {name} | " + " | ".join(_number(told[key]) for key in keys) + " |")
+        cells = [told[key] for key in keys]
+        cells += [masks[name][key] for key in ("iou", "own_box_filled")] if masks else []
+        lines.append(f"| {name} | " + " | ".join(_number(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
 

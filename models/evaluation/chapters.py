@@ -10,6 +10,7 @@ from models.evaluation import (
     groups,
     label_rows,
     mean_box,
+    outline_rows,
     real_rows,
     region_rows,
     rule_rows,
@@ -95,6 +96,11 @@ def simulated(given: Material) -> Findings:
         return missing(region_rows.GROUP, ("boxes, signs, masks, retrieval",), given.why())
     seen = look(given.eye, [exam.film for exam in exams])
     found = _boxes(given.eye, exams, seen)
+    if "region_masks" in given.eye.heads:
+        found.join(outline_rows.outlines(exams, seen))
+    else:
+        why = "the bundle has no head for masks of regions"
+        found.join(missing(region_rows.GROUP, ("masks of regions",), why))
     found.rows += region_rows.sides(exams, seen, "all simulated")
     found.rows += region_rows.sides(
         odd, look(given.eye, [exam.film for exam in odd]), "white lung or shift, half mirrored"

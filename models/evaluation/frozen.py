@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
+from models.anatomy.heads import (
+    MASK_SIDE,
+    MASKS,
+    OBSERVATIONS,
+    PLACE_SIDE,
+    QUALITIES,
+    REGIONS,
+    SIGNS,
+)
 from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import to_square
 from models.evaluation.exams import ABSENT, OPEN, PRESENT, SIGN_PLANES, Exam, Order
@@ -62,6 +70,9 @@ def _exam(number: int, path: Path) -> Exam:
         boxes=boxes, visible=visible, signs=signs, observations=np.full(len(OBSERVATIONS), OPEN),
         sizes=sizes, contrast=np.zeros(len(SIGNS), np.float32), attributes=attributes,
         masks=_masks(told["masks"], path.parent, (pixels.shape[0], pixels.shape[1])),
+        region_masks=_region_masks(
+            told["masks"]["regions"], path.parent, (pixels.shape[0], pixels.shape[1])
+        ),
         quality=np.asarray([bool(told["quality"].get(name.value)) for name in QUALITIES]),
         complete=bool(visible.mean() >= 0.55),  # noqa: PLR2004 - as in training
     )  # fmt: skip
@@ -92,12 +103,21 @@ def _masks(told: dict[str, dict[str, str]], folder: Path, shape: tuple[int, int]
     return planes
 
 
-def _shrunk(path: Path, shape: tuple[int, int], least: int) -> "Numbers":
-    frame = Letterbox(shape[0], shape[1], MASK_SIDE)
+def _region_masks(told: dict[str, str], folder: Path, shape: tuple[int, int]) -> "Numbers":
+    """Return the masks of all regions ``(36, 80, 80)``, empty where one is not visible."""
+    planes = np.zeros((len(REGIONS), PLACE_SIDE, PLACE_SIDE), bool)
+    for name, file in told.items():
+        place = REGIONS.index(AnatomicStructure(name))
+        planes[place] = _shrunk(folder / file, shape, HALF_GREY, PLACE_SIDE)
+    return planes
+
+
+def _shrunk(path: Path, shape: tuple[int, int], least: int, side: int = MASK_SIDE) -> "Numbers":
+    frame = Letterbox(shape[0], shape[1], side)
     mask = Image.open(path).convert("L")
     size = max(round(shape[1] * frame.scale), 1), max(round(shape[0] * frame.scale), 1)
     small = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= least
-    left, top = (MASK_SIDE - size[0]) // 2, (MASK_SIDE - size[1]) // 2
-    plane = np.zeros((MASK_SIDE, MASK_SIDE), bool)
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    plane = np.zeros((side, side), bool)
     plane[top : top + size[1], left : left + size[0]] = small
     return plane

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.anatomy.eye import OnnxEye
-from models.anatomy.heads import MASK_SIDE, MASKS, OBSERVATIONS, QUALITIES, REGIONS, SIGNS
+from models.anatomy.heads import (
+    MASK_SIDE,
+    MASKS,
+    OBSERVATIONS,
+    PLACE_SIDE,
+    QUALITIES,
+    REGIONS,
+    SIGNS,
+)
 from models.anatomy.reading import sigmoid
+from models.masks.regions import RegionMasks
 from models.masks.soft import SoftMasks
 from models.regions import RegionVariant, convert
 from models.values import ChestImage
@@ -64,7 +73,8 @@ class Looked:
     ``boxes`` (n, 36, 4) corners in the film's px; ``v7_lungs`` (n, 2, 4) right and left lung in
     V7's convention; ``findings`` (n, 4) chances; ``signs`` (n, 20)
     log odds; ``attributes`` (n, 36, 20) log odds; ``embedding`` (n, 36, E); ``masks``
-    (n, 8, 160, 160) uint8, chance x 255 on the square; ``in_scope`` (n,) chance, ``reasons``;
+    (n, 8, 160, 160) uint8, chance x 255 on the square; ``region_masks`` (n, 36, 80, 80) bool, not
+    cut to their boxes; ``in_scope`` (n,) chance, ``reasons``;
     ``mirrored`` (n,) and ``sure`` (n,) bool; ``evidence`` (n,) log odds for mirrored; ``broken``
     (n,) pairs of regions out of order, ``exchanged`` (n,) whose names were exchanged before.
     """
@@ -84,6 +94,7 @@ class Looked:
     exchanged: "Numbers"
     v7_lungs: "Numbers"
     quality: "Numbers"
+    region_masks: "Numbers"
 
     def take(self, rows: "Numbers | list[int]") -> "Looked":
         """Return some of the films, by number or by mask."""
@@ -127,6 +138,7 @@ def _row(sight: "Sight", raw: "Outputs") -> tuple[object, ...]:
         len(sight.exchanged),
         _v7(sight),
         sigmoid(raw.get("quality", blank(len(QUALITIES), np.nan, np.float32))),
+        _region_masks(sight),
     )
 
 
@@ -134,6 +146,16 @@ def _v7(sight: "Sight") -> "Numbers":
     found = {r.structure: r.box for r in convert(sight.regions, RegionVariant.V7)}
     lungs = [found[name] for name in (AnatomicStructure.RIGHT_LUNG, AnatomicStructure.LEFT_LUNG)]
     return np.asarray([(b.x_min, b.y_min, b.x_max, b.y_max) for b in lungs], np.float32)
+
+
+def _region_masks(sight: "Sight") -> "Numbers":
+    planes = np.zeros((len(REGIONS), PLACE_SIDE, PLACE_SIDE), bool)
+    if isinstance(sight.region_masks, RegionMasks):
+        for name in sight.region_masks:
+            soft = sight.region_masks.coarse(name)  # parts of organs come finer
+            cells = soft.reshape(PLACE_SIDE, len(soft) // PLACE_SIDE, PLACE_SIDE, -1)
+            planes[REGIONS.index(name)] = cells.mean(axis=(1, 3)) >= HALF
+    return planes
 
 
 def _masks(sight: "Sight") -> "Numbers":

@@ -84,10 +84,16 @@ def test_the_card_tells_masks_groups_and_agreement() -> None:
                              "size_mm": {"median": 18.0, "auroc_up_to": 0.6,
                                          "auroc_above": 0.72}}},
         card.GROUPS: {"women": group}, card.AGREEMENT: TOLD,
+        "regions": {"spine": {"iou": 0.8, "mean_box": 0.4, "r_at_0.5": 1.0, "r_at_0.7": 0.9,
+                              "centre_error_percent": 1.25}},
+        "region_masks": {"spine": {"iou": 0.47, "own_box_filled": 0.4, "films": 30}},
     }  # fmt: skip
     text = card.tables(json.loads(json.dumps(figures)))
     assert "| heart | 0.91 | 40 | -, - |" in text
     assert "| women | 12, 9 | 0.0 % | 98.5 % | too few (0) | 12.5 % (8) |" in text
     assert "| nodule | 0.66 | 75 : 373 | 0.60, 0.72 (at 18) |" in text
     assert "films decided otherwise 0" in text
+    assert "| spine | 0.80 | 0.40 | 1.00 | 0.90 | 1.25 | 0.47 | 0.40 |" in text
+    del figures["region_masks"]
+    assert "| spine | 0.80 | 0.40 | 1.00 | 0.90 | 1.25 |\n" in card.tables(figures)
     assert "0.0035, 0.12, 3." in text

@@ -57,6 +57,10 @@ def test_boxes_and_masks_go_to_the_network_s_square(tmp_path: Path) -> None:
     assert np.flatnonzero(mask.any(0))[[0, -1]].tolist() == [30, 54]
     assert np.flatnonzero(mask.any(1))[[0, -1]].tolist() == [25, 74]
     assert one.masks[MASKS.index(MaskName.DEVICE)].any()
+    outline = one.region_masks[lung]
+    assert np.flatnonzero(outline.any(0))[[0, -1]].tolist() == [15, 27]
+    assert np.flatnonzero(outline.any(1))[[0, -1]].tolist() == [12, 37]
+    assert not one.region_masks[REGIONS.index("carina")].any()
     assert not one.visible[REGIONS.index("carina")]
 
 

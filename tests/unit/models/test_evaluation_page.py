@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 import tiny_networks
-from evaluation_builders import answers
+from evaluation_builders import answers, exam
 from PIL import Image
 
 from models import bundles
@@ -35,7 +35,7 @@ from models.evaluation.rows import Findings, Reach, Row
 from models.training import onnx_file
 from models.training.follow import follow
 from models.training.real import RealFilm
-from models.vocabulary import Observation
+from models.vocabulary import Observation, Sign
 
 LIMITS = np.full(4, 0.5)
 
@@ -101,6 +101,22 @@ def test_without_any_data_every_chapter_says_what_is_missing(tmp_path: Path) -> 
     assert {"simulated films", "controls, simulated", "real films"} <= {
         row.group for row in found.rows
     }
+
+
+def test_a_report_on_films_says_when_regions_have_no_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).random((320, 320), np.float32)
+    shifted = (Sign.MEDIASTINAL_SHIFT,)  # the sides of such films are asked for too
+    films = [replace(exam(number, present=shifted), film=noise) for number in range(3)]
+    monkeypatch.setattr(chapters.frozen, "load", lambda _: films)
+    for name, more in (("without", {}), ("with", {"region_masks": np.ones((36, 80, 80))})):
+        made = tiny_networks.write(tmp_path / name, {"boxes": tiny_networks.boxes(), **more}, {})
+        eye = ListeningEye(made)
+        given = Material(eye, made.folder, "test", None, None, None, 3, LIMITS, tmp_path)
+        rows = [r for r in chapters.simulated(given).rows if "masks of" in r.measure]
+        assert len(rows) == (3 if more else 1)
+        assert all((row.value is None) == (not more) for row in rows)
 
 
 def test_a_bundle_with_few_heads_is_looked_through_all_the_same(tmp_path: Path) -> None:

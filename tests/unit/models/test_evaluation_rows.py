@@ -9,7 +9,7 @@ from evaluation_builders import CORNERS, answers, exam
 
 from models.anatomy import retrieval
 from models.anatomy.heads import MASKS, REGIONS, SIGNS
-from models.evaluation import region_rows, rows, sign_rows
+from models.evaluation import outline_rows, region_rows, rows, sign_rows
 from models.evaluation.exams import mirror
 from models.evaluation.rows import Reach, Row
 from models.vocabulary import MaskName, Sign
@@ -161,3 +161,22 @@ def test_retrieval_counts_regions_whose_nearest_set_is_their_own() -> None:
 def test_the_test_body_lies_in_the_square() -> None:
     assert CORNERS.min() >= 0
     assert CORNERS.max() <= 1
+
+
+def test_outlines_are_measured_inside_their_boxes_beside_the_boxes_filled() -> None:
+    films = [exam(number) for number in range(3)]
+    for film in films:
+        film.region_masks[0, :, :40] = False  # half of the first region is in its box only
+        film.visible[1] = False
+    whole = np.ones((3, 36, 80, 80), bool)
+    found = outline_rows.outlines(films, answers(3, region_masks=whole))
+    table = found.tables["region_masks"]
+    assert table[REGIONS[0].value] == {"iou": 0.5, "own_box_filled": 0.5, "films": 3}
+    assert table[REGIONS[1].value]["films"] == 0
+    exact = np.stack([film.region_masks for film in films])
+    found = outline_rows.outlines(films, answers(3, region_masks=exact))
+    assert found.rows[0].value == pytest.approx(1.0)
+    assert found.rows[0].baseline == f"own box filled {1 - 0.5 / 35:.3f}"
+    assert [row.measure.split(":")[0] for row in found.rows[1:]] == [
+        "masks of 25 large regions", "masks of 11 small regions",
+    ]  # fmt: skip
