@@ -131,7 +131,8 @@ def regions_overlay(
     lines += [(_GROUP_WORDS, LIGHT), (NOT_FOR, _GREY)]
     layout = _layout(image, lines, size)
     canvas = Canvas(image, layout.scale, layout.font_px)
-    for region in sorted(regions, key=lambda region: -region.box.area):
+    whole = {r.structure for r in regions if _region_colour(r) != _GREY}  # over the rims of parts
+    for region in sorted(regions, key=lambda r: (r.structure in whole, -r.box.area)):
         colour = _region_colour(region)
         if region.structure in outlined:
             canvas.outline(outlined[region.structure], colour)
