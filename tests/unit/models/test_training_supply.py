@@ -154,17 +154,6 @@ def test_a_bank_takes_in_new_chunks_and_keeps_the_old(tmp_path: Path) -> None:
     assert float(taken["places"].sum()) == 3
 
 
-def test_chunks_and_bases_of_an_earlier_version_are_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "chunk1_000.npz", film=np.zeros((1, 4, 4), np.uint8))
-    with pytest.raises(ValueError, match=r"chunk1_000\.npz holds no .*region_masks"):
-        Bank(tmp_path)
-    (tmp_path / "train.json").write_text('{"done": 1, "seed": 101}')
-    for name in set(cache.layout("train")) - {"regions"}:
-        np.save(tmp_path / f"train.{name}.npy", np.zeros(1))
-    with pytest.raises(FileNotFoundError, match="holds no regions: project train anew"):
-        cache.load(tmp_path, "train")
-
-
 def test_even_poses_fill_the_training_range_and_never_leave_it() -> None:
     drawn = [
         pose.draw(np.random.default_rng(seed), Projection.PA, even=True) for seed in range(300)
