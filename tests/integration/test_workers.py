@@ -79,7 +79,8 @@ class Site:
     def worker(self, queue: str, **marks: str) -> Iterator["subprocess.Popen[bytes]"]:
         """Run a worker process until the block ends; it is asked to stop in good order."""
         ready = self.ward.home / f"{queue}-{time.monotonic_ns()}.ready"
-        environment = {**self.environment, **marks, "CARINA_READY_FILE": str(ready)}
+        environment = {**self.environment, **marks, "CARINA_READY_FILE": str(ready),
+                       "PYTHONFAULTHANDLER": "1"}  # fmt: skip
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, str(WORKER), queue], env=environment, stdout=log, stderr=log
@@ -91,9 +92,12 @@ class Site:
             process.terminate()
             try:
                 process.wait(20)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired as error:
+                process.send_signal(signal.SIGABRT)  # it says where each thread stands
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
                 end(process)
-                raise
+                raise AssertionError(self.log.read_text(errors="replace")[-8000:]) from error
 
     def wait_for(self, is_done: Callable[[], bool]) -> None:
         """Turn the sweep until something is true."""
