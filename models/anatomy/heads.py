@@ -12,6 +12,8 @@ from torch.nn import functional
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Quality, ScopeReason, Sign
 
 MASK_SIDE, PLACE_SIDE = 160, 80
+MOST_SAID = 2.0  # log odds by which a film may contradict a region's usual shape
+SHAPE_SIDE = 16  # cells of a region's usual shape, across its box and down
 REGIONS = tuple(AnatomicStructure)
 OBSERVATIONS = tuple(Observation)
 SIGNS = tuple(Sign)
@@ -24,7 +26,7 @@ FINDING_MASKS = {
     Observation.LUNG_OPACITY: MaskName.LUNG_OPACITY,
     Observation.MASS: MaskName.MASS,
 }
-EDGE_DIM, MID_DIM, FINE_DIM = 64, 40, 24
+EDGE_DIM, MID_DIM = 64, 40
 OF_THEIR_OWN = ("presence", "region_masks", "scope", "view", "mirrored", "quality")
 """Heads that give nothing to each other, so that each can be trained alone."""
 RARE_PLACE = -4.0  # logit of a place before anything is learnt: signs cover little of a film
@@ -45,7 +47,7 @@ def _conv(channels: int) -> nn.Sequential:
 
 
 class Fused(NamedTuple):
-    """Fused maps at stride 8 ``(B, 64, …)``, stride 4 ``(B, 40, …)``, stride 2 ``(B, 24, …)``."""
+    """Fused maps at stride 8 ``(B, 64, …)``, stride 4 ``(B, 40, …)``, stride 2 ``(B, F, …)``."""
 
     s8: Tensor
     s4: Tensor
@@ -55,20 +57,25 @@ class Fused(NamedTuple):
 class Fusion(nn.Module):
     """From the encoder's places back to a fine grid, with short cuts from the convolutions."""
 
-    def __init__(self, dim: int, levels: tuple[int, int, int]) -> None:
+    def __init__(self, dim: int, levels: tuple[int, int, int], fine: int) -> None:
         super().__init__()
         s2, s4, s8 = levels
         self.up8, self.skip8 = nn.Conv2d(dim, EDGE_DIM, 1), nn.Conv2d(s8, EDGE_DIM, 1)
         self.up4, self.skip4 = nn.Conv2d(EDGE_DIM, MID_DIM, 1), nn.Conv2d(s4, MID_DIM, 1)
-        self.up2, self.skip2 = nn.Conv2d(MID_DIM, FINE_DIM, 1), nn.Conv2d(s2, FINE_DIM, 1)
-        self.fuse8, self.fuse4, self.fuse2 = _conv(EDGE_DIM), _conv(MID_DIM), _conv(FINE_DIM)
+        self.up2, self.skip2 = nn.Conv2d(MID_DIM, fine, 1), nn.Conv2d(s2, fine, 1)
+        self.fuse8, self.fuse4, self.fuse2 = _conv(EDGE_DIM), _conv(MID_DIM), _conv(fine)
 
     def forward(self, places: Tensor, levels: tuple[Tensor, Tensor, Tensor]) -> Fused:
         """(B, D, H, W) at stride 16 and maps at strides 2, 4, 8."""
         s2, s4, s8 = levels
         f8 = self.fuse8(twice(self.up8(places)) + self.skip8(s8))
         f4 = self.fuse4(twice(self.up4(f8)) + self.skip4(s4))
-        return Fused(f8, f4, self.fuse2(twice(self.up2(f4)) + self.skip2(s2)))
+        return Fused(f8, f4, self.finest(f4, s2))
+
+    def finest(self, f4: Tensor, s2: Tensor) -> Tensor:
+        """Fused map at stride 4 and map at stride 2 -> fused map at stride 2."""
+        fused: Tensor = self.fuse2(twice(self.up2(f4)) + self.skip2(s2))
+        return fused
 
 
 class EdgeBoxes(nn.Module):
@@ -105,10 +112,12 @@ class EdgeBoxes(nn.Module):
 
 
 class RegionMaskHead(nn.Module):
-    """Each region's token weighs the channels of the fused map at stride 4; cells like it light up.
+    """The usual shape of each region, laid into its box, and what the film says for or against it.
 
-    As a mask head of query tokens does (Cheng et al., MaskFormer, NeurIPS 2021, section 3.3). The
-    convolutions are few and thin: every film goes through them, and hardly any is asked for masks.
+    For the film speaks a mask head of query tokens (Cheng et al., MaskFormer, NeurIPS 2021, section
+    3.3): each region's token weighs the channels of the fused map at stride 4. The convolutions are
+    few and thin: every film goes through them, and hardly any is asked for masks. The usual shape
+    holds on films of a kind the channels have not learnt from.
     """
 
     def __init__(self, dim: int) -> None:
@@ -119,13 +128,30 @@ class RegionMaskHead(nn.Module):
             nn.Conv2d(MID_DIM, MID_DIM, 1),
             nn.ReLU(),
         )
+        self.usual = nn.Parameter(torch.zeros(len(REGIONS), SHAPE_SIDE, SHAPE_SIDE))
 
-    def forward(self, objects: Tensor, f4: Tensor) -> Tensor:
-        """(B, Q, D) tokens and (B, 40, H, W) -> (B, Q, H, W)."""
+    def forward(self, objects: Tensor, f4: Tensor, boxes: Tensor) -> Tensor:
+        """(B, Q, D) tokens, (B, 40, H, W) and (B, Q, 4) boxes -> (B, Q, H, W)."""
         weights, cells = self.weigh(objects), self.refine(f4)
         likeness = torch.matmul(weights[..., :MID_DIM], cells.flatten(2)) / MID_DIM**0.5
-        masks: Tensor = likeness + weights[..., MID_DIM:]
-        return masks.reshape(*masks.shape[:2], *f4.shape[2:])
+        seen = (likeness + weights[..., MID_DIM:]).clamp(-MOST_SAID, MOST_SAID)
+        seen = seen.reshape(*objects.shape[:2], *f4.shape[2:])
+        high, wide = (_reading(boxes[..., axis::2], f4.shape[2 + (axis == 0)]) for axis in (1, 0))
+        masks: Tensor = high @ self.usual @ wide.transpose(2, 3) + seen
+        return masks
+
+
+def _reading(line: Tensor, cells: int) -> Tensor:
+    """Return what reads a shape along one axis of its box, linearly: (B, Q, cells, SHAPE_SIDE).
+
+    ``line`` (B, Q, 2) holds middle and length, 0..1; beyond a box its edge goes on.
+    """
+    centres = (torch.arange(cells, device=line.device) + 0.5) / cells
+    at = (centres - line[..., :1]) / line[..., 1:].clamp_min(1e-3) + 0.5
+    at = (at * SHAPE_SIDE - 0.5).clamp(0, SHAPE_SIDE - 1)
+    cell = torch.arange(SHAPE_SIDE, device=line.device)
+    share: Tensor = (1 - (at[..., None] - cell).abs()).clamp_min(0)
+    return share
 
 
 class ExtraHeads(nn.Module):
@@ -138,7 +164,9 @@ class ExtraHeads(nn.Module):
     places count for ``signs``.
     """
 
-    def __init__(self, dim: int, pooled: tuple[int, int], declared: tuple[str, ...]) -> None:
+    def __init__(
+        self, dim: int, fine: int, pooled: tuple[int, int], declared: tuple[str, ...]
+    ) -> None:
         super().__init__()
         whole = dim + sum(pooled)
         self.declared = declared
@@ -147,7 +175,7 @@ class ExtraHeads(nn.Module):
             "findings": nn.Linear(whole, len(OBSERVATIONS)),
             "signs": nn.Linear(whole, len(SIGNS)),
             "attributes": nn.Linear(dim, len(SIGNS)),
-            "masks": nn.Conv2d(FINE_DIM, len(MASKS), 1),
+            "masks": nn.Conv2d(fine, len(MASKS), 1),
             "scope": nn.Sequential(
                 nn.Linear(whole, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, len(SCOPES))
             ),
@@ -170,18 +198,22 @@ class ExtraHeads(nn.Module):
         """Return the module of a head in :data:`OF_THEIR_OWN`."""
         return self.region_masks if head == "region_masks" else self.by_name[head]
 
-    def forward(self, whole: Tensor, objects: Tensor, fused: Fused) -> dict[str, Tensor]:
-        """(B, W) the whole film, (B, Q, D) regions, and the fused maps -> by name."""
+    def forward(
+        self, whole: Tensor, objects: Tensor, fused: Fused, boxes: Tensor
+    ) -> dict[str, Tensor]:
+        """(B, W) the whole film, (B, Q, D) regions, fused maps, (B, Q, 4) boxes -> by name."""
         seen: dict[str, Tensor] = {}
         for name, head in self.by_name.items():
             given = {"presence": objects, "attributes": objects, "masks": fused.s2}.get(name, whole)
             seen[name] = head(given)
         if "region_masks" in self.declared:
-            seen["region_masks"] = self.region_masks(objects, fused.s4)
+            seen["region_masks"] = self.region_masks(objects, fused.s4, boxes.detach())
         if "presence" in seen:
             seen["presence"] = seen["presence"][..., 0]
         if "findings" in seen and "masks" in seen:
-            seen["findings"] = seen["findings"] + self.finding_gain * _strongest(seen["masks"])
+            seen["findings"] = seen["findings"] + self.finding_gain * finding_strength(
+                seen["masks"]
+            )
         if "signs" in seen and "attributes" in seen:
             best = torch.topk(seen["attributes"], 2, dim=1).values.mean(1)
             seen["signs"] = seen["signs"] + self.sign_gain * best
@@ -194,7 +226,7 @@ class ExtraHeads(nn.Module):
         return seen
 
 
-def _strongest(masks: Tensor) -> Tensor:
+def finding_strength(masks: Tensor) -> Tensor:
     """(B, 8, 160, 160) -> (B, 4): how strong the strongest part of each finding's mask is."""
     coarse = functional.avg_pool2d(masks, 4)
     strongest = torch.topk(coarse.flatten(2), 8, dim=2).values.mean(2)

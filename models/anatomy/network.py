@@ -30,7 +30,8 @@ class ApmConfig:
     """Sizes of a network and the heads it has.
 
     ``backbone`` is ``"lite0"`` or ``"resnet50"``; ``layers`` of encoder and decoder;
-    ``edge_boxes`` chooses heat maps instead of the released sigmoid of an MLP.
+    ``edge_boxes`` chooses heat maps instead of the released sigmoid of an MLP; ``fine_dim`` is
+    the channels of the map at stride 2, whose cost is by the 16 that a processor's registers hold.
     """
 
     backbone: str = "lite0"
@@ -42,6 +43,7 @@ class ApmConfig:
     object_dim: int = 32
     image_classes: int = 0
     edge_boxes: bool = True
+    fine_dim: int = 16
     extra_heads: tuple[str, ...] = EXTRA_HEADS
 
 
@@ -122,12 +124,14 @@ class AnatomyPerception(nn.Module):
             self.image_class_embed = nn.Linear(dim, config.image_classes)
         if config.edge_boxes:
             self.finer = nn.Conv2d(levels[-2], dim, 1)
-            self.pyramid = heads.Fusion(dim, (levels[0], levels[1], levels[2]))
+            self.pyramid = heads.Fusion(dim, (levels[0], levels[1], levels[2]), config.fine_dim)
             self.edges = heads.EdgeBoxes(dim)
         else:
             self.bbox_embed = BoxMlp(dim)
         if config.extra_heads:
-            self.heads = heads.ExtraHeads(dim, (levels[-2], levels[-1]), config.extra_heads)
+            self.heads = heads.ExtraHeads(
+                dim, config.fine_dim, (levels[-2], levels[-1]), config.extra_heads
+            )
 
     @property
     def body(self) -> LiteBody:
@@ -154,7 +158,7 @@ class AnatomyPerception(nn.Module):
         seen["boxes"], spread = self.edges(objects, fused.s8)
         if config.extra_heads:
             whole = torch.cat([film, levels[-2].mean((2, 3)), levels[-1].mean((2, 3))], 1)
-            seen |= self.heads(whole, objects + looked, fused)
+            seen |= self.heads(whole, objects + looked, fused, seen["boxes"])
             if "spread" in config.extra_heads:
                 seen["spread"] = spread
         return seen

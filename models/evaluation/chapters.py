@@ -11,6 +11,7 @@ from models.evaluation import (
     label_rows,
     mean_box,
     outline_rows,
+    outlined_rows,
     real_rows,
     region_rows,
     rule_rows,
@@ -195,6 +196,8 @@ def real_films(given: Material) -> "tuple[Findings, RealFilms | None]":
     for told in (real_rows.lungs(own), real_rows.by_eye(own), real_rows.sides(own),
                  real_rows.sides(every), rule_rows.agreeing(own), label):  # fmt: skip
         found.join(told)
+    if "region_masks" in given.eye.heads:
+        found.join(outlined_rows.outlined(given.eye, own.films))
     boxes, trained = real.pneumonia_boxes(given.real), {film.name for film in films["train"]}
     for some in (own, every):
         found.join(label_rows.pointing(some, boxes, trained))

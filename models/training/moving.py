@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     """Parameters with their top rates, as an optimiser takes them."""
 
 
+FINEST = "pyramid.up2.weight"  # as long as the fused map at stride 2 has channels
+
+
 def network_of(weights: "dict[str, Tensor]") -> AnatomyPerception:
-    """Return the miniature with these weights and the heads they are of.
+    """Return the miniature with these weights, the heads and the finest map they are of.
 
     Raises
     ------
@@ -22,7 +25,8 @@ def network_of(weights: "dict[str, Tensor]") -> AnatomyPerception:
     parts = [name.removeprefix("heads.").removeprefix("by_name.") for name in weights]
     known = {part.split(".")[0] for part in parts} | {"spread"}  # which has no weights
     heads = tuple(head for head in EXTRA_HEADS if head in known)
-    network = AnatomyPerception(ApmConfig(extra_heads=heads))
+    fine = len(weights[FINEST])
+    network = AnatomyPerception(ApmConfig(extra_heads=heads, fine_dim=fine))
     network.load_state_dict(weights)
     return network
 

@@ -169,10 +169,11 @@ def differences(
 ) -> dict[str, float]:
     """Return the largest difference of a box (share of the square) and of a probability.
 
+    Only heads that both have are compared.
     ``decisions`` counts the films on which anything is decided otherwise.
     """
     pairs = list(zip(first, second, strict=True))
-    judged = sorted(bundle.heads - {"boxes", "embedding", "spread"})
+    judged = sorted({*pairs[0][0]} & {*pairs[0][1]} - {"boxes", "embedding", "spread"})
     chances = [np.abs(_chance(h, a[h]) - _chance(h, b[h])).max() for a, b in pairs for h in judged]
     return {
         "box": float(f"{max(np.abs(a['boxes'] - b['boxes']).max() for a, b in pairs):.2g}"),

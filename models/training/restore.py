@@ -18,10 +18,11 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from models.anatomy.network import AnatomyPerception, ApmConfig
+from models.anatomy.network import MINIATURE, AnatomyPerception, ApmConfig
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import Bundle, load
 from models.errors import WeightsMismatch
+from models.training.moving import FINEST
 
 PREFIX, HALF = "network.", ".half"
 QUERIES = "query_embed.weight"
@@ -36,8 +37,10 @@ def network_of(bundle: Bundle) -> AnatomyPerception:
         If a weight is missing in the file, has another shape, or is left over.
     """
     declared = tuple(sorted(bundle.heads - {"boxes", "embedding"}))
-    network = AnatomyPerception(ApmConfig(extra_heads=declared)).eval()
-    kept, bias_of = _kept(bundle.folder / NETWORK_FILE), _norms(network)
+    kept = _kept(bundle.folder / NETWORK_FILE)
+    fine = len(kept[FINEST]) if FINEST in kept else MINIATURE.fine_dim
+    network = AnatomyPerception(ApmConfig(extra_heads=declared, fine_dim=fine)).eval()
+    bias_of = _norms(network)
     state = network.state_dict()
     still = {name for name in state if name.rpartition(".")[0] in bias_of}
     wanted = {name for name in state if name not in still}

@@ -16,7 +16,7 @@ import torch
 
 from models.anatomy import heads
 from models.anatomy.network import AnatomyPerception
-from models.training import alignment, losses, moving, provenance, real, warps
+from models.training import alignment, losses, moving, provenance, real, usual, warps
 from models.training.batches import RealStream, collate, join, load_pseudo
 from models.training.chunks import Bank
 
@@ -256,6 +256,7 @@ def main() -> None:
     if chosen.body and not run.step:
         run.adopt(chosen.body)
     bank, given = Bank(chosen.bank, chosen.device), (chosen.start, chosen.body, chosen.pseudo)
+    usual.begin((run.network, run.mean), bank)
     grown = {"bank": bank}
     if isinstance(real_films, Bank):
         grown["real bank"] = real_films

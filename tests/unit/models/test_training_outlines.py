@@ -1,0 +1,77 @@
+"""Outlines drawn by eye on real films: read, filled, and compared with served masks."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from models.evaluation import outlined_rows
+from models.masks.regions import RegionMasks
+from models.training import outlines, real
+from models.values import AnatomyRegion, PixelBox
+from models.vocabulary import AnatomicStructure as A
+
+SQUARE = np.asarray([(0.25, 0.25), (0.75, 0.25), (0.75, 0.5), (0.25, 0.5)], np.float32)
+
+
+def test_an_outline_is_filled_where_its_cells_lie() -> None:
+    filled = outlines.fill(SQUARE, (40, 80))
+    assert filled[10:20, 20:60].all()
+    assert filled.sum() == 10 * 40
+    slanted = np.asarray([(0, 0), (1, 0), (0, 1)], np.float32)
+    assert outlines.fill(slanted, (80, 80)).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_outlined_films_are_of_test_patients_and_no_other_pass_is_there() -> None:
+    drawn = outlines.load("test_a")
+    assert len(drawn) >= 20
+    split = json.loads(real.SPLIT_FILE.read_text())
+    known = {p.removeprefix("nih:") for p in split["test"] if p.startswith("nih:")}
+    nih = {f.removeprefix("images/nih_").split("_")[0] for f in drawn if "nih_" in f}
+    assert len(nih) >= 10
+    assert nih <= known
+    assert outlines.load("test_never") == {}
+
+
+def test_every_outline_encloses_something_on_its_film() -> None:
+    for film in outlines.load("test_a").values():
+        for outline in film.values():
+            assert len(outline) >= 4
+            assert outline.min() >= 0
+            assert outline.max() <= 1
+            assert outlines.fill(outline, (320, 320)).sum() >= 40
+
+
+def test_served_masks_are_compared_beside_their_boxes_and_the_other_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    narrow = SQUARE * np.float32((1, 0.5)) + np.float32((0, 0.125))  # 20 of 40 rows
+    drawn = {"a": {"f": {A.TRACHEA: SQUARE}}, "b": {"f": {A.TRACHEA: narrow}}}
+    monkeypatch.setattr(outlines, "load", drawn.__getitem__)
+    pixels = np.zeros((160, 160), np.uint8)
+    film = real.RealFilm("f", "p", "PA", 40, frozenset(), pixels, None)
+    box = PixelBox(40, 40, 120, 80)
+    regions = tuple(AnatomyRegion(name, box, 0.9) for name in A)
+    served = np.zeros((160, 160), bool)
+    served[40:60, 40:120] = True  # the upper half of the box
+    masks = RegionMasks.__new__(RegionMasks)
+    monkeypatch.setattr(RegionMasks, "__getitem__", lambda *_: served)
+    eye = SimpleNamespace(look=lambda _: [SimpleNamespace(regions=regions, region_masks=masks)])
+    found = outlined_rows.outlined(eye, [film], ("a", "b"))  # type: ignore[arg-type]
+    told = found.tables["outlined"]["trachea"]
+    assert told["films"] == 1
+    assert told["iou"] == pytest.approx((0.5 + 1.0) / 2)
+    assert told["passes_agree"] == pytest.approx(0.5)
+    assert told["own_box_filled"] == pytest.approx(0.75, abs=0.02)
+    rows = {row.measure: row for row in found.rows}
+    assert rows["trachea: mask IoU"].value == pytest.approx(0.75)
+    assert "0 films" in rows["spine: mask IoU"].cases
+    drawn["b"] = {}
+    once = outlined_rows.outlined(eye, [film], ("a", "b"))  # type: ignore[arg-type]
+    assert once.tables["outlined"]["trachea"]["iou"] == pytest.approx(0.5)
+    assert once.tables["outlined"]["trachea"]["passes_agree"] is None
+    other = outlined_rows.outlined(eye, [], ("a", "b"))  # type: ignore[arg-type]
+    assert other.rows[0].value is None
