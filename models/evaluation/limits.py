@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.training import measures
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,8 +126,7 @@ def of_mask(chances: "Numbers", truth: "Numbers", calm: "Numbers | None") -> flo
     scores = {}
     for level in levels or [max(MASK_LEVELS)]:
         drawn = chances >= round(level * 255)
-        shared, either = ((f(drawn, truth)).sum((1, 2)) for f in (np.logical_and, np.logical_or))
-        scores[level] = float(np.mean(shared / np.maximum(either, 1)))
+        scores[level] = float(np.mean(measures.shared(drawn, truth)))
     best = max(scores, key=lambda level: scores[level])
     return best if scores[best] > scores.get(HALF, -1.0) + CLEARLY else HALF
 

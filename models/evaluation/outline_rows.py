@@ -58,7 +58,9 @@ def _overlaps(exams: "Sequence[Exam]", seen: "Looked") -> "tuple[Numbers, Number
 def _of_film(exam: "Exam", boxes: "Numbers", masks: "Numbers") -> "tuple[Numbers, Numbers]":
     boxed, truth = _inside(boxes), exam.region_masks
     known = exam.visible & truth.any(axis=(1, 2))
-    return tuple(np.where(known, _shared(drawn, truth), np.nan) for drawn in (masks & boxed, boxed))  # type: ignore[return-value]
+    return tuple(
+        np.where(known, measures.shared(drawn, truth), np.nan) for drawn in (masks & boxed, boxed)
+    )  # type: ignore[return-value]
 
 
 def _inside(boxes: "Numbers") -> "Numbers":
@@ -67,8 +69,3 @@ def _inside(boxes: "Numbers") -> "Numbers":
     x0, y0, x1, y1 = (boxes[:, axis, None] for axis in range(4))
     across, down = (centres > x0) & (centres < x1), (centres > y0) & (centres < y1)
     return np.asarray(down[:, :, None] & across[:, None, :])
-
-
-def _shared(drawn: "Numbers", truth: "Numbers") -> "Numbers":
-    shared, either = (f(drawn, truth).sum(axis=(1, 2)) for f in (np.logical_and, np.logical_or))
-    return np.asarray(shared / np.maximum(either, 1))

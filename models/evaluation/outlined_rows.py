@@ -64,13 +64,9 @@ def _of_film(sight: "Sight", truths: "Sequence[outlines.Polygon | None]", region
     box = next(one.box for one in sight.regions if one.structure is region)
     filled = np.zeros(own.shape, bool)
     filled[round(box.y_min) : round(box.y_max), round(box.x_min) : round(box.x_max)] = True
-    agreed = _shared(known[0], known[1]) if len(known) > 1 else np.nan
-    return np.asarray([np.mean([_shared(own, one) for one in known]),
-                       np.mean([_shared(filled, one) for one in known]), agreed])  # fmt: skip
-
-
-def _shared(first: "Numbers", second: "Numbers") -> float:
-    return float((first & second).sum() / max((first | second).sum(), 1))
+    agreed = measures.shared(known[0], known[1]) if len(known) > 1 else np.nan
+    figures = [np.mean([measures.shared(mask, one) for one in known]) for mask in (own, filled)]
+    return np.asarray([*figures, agreed])
 
 
 def _row(word: str, figures: "Numbers", people: "Sequence[str]", passes: int) -> Row:

@@ -129,10 +129,7 @@ def masks(exams: "Sequence[Exam]", seen: "Looked", may: "Numbers") -> Findings:
         truth = np.stack([exam.masks[place] for exam in exams])
         drawn = seen.masks[:, place] >= 128  # noqa: PLR2004 - half of uint8
         shown = truth.any(axis=(1, 2))
-        shared, either = (
-            (f(truth, drawn)).sum(axis=(1, 2)) for f in (np.logical_and, np.logical_or)
-        )
-        ious = np.where(shown, shared / np.maximum(either, 1), np.nan)
+        ious = np.where(shown, measures.shared(drawn, truth), np.nan)
         people = [exam.patient for exam in exams]
         table[name.value] = {
             "iou": rounded(mean(ious)), "films": int(shown.sum()),

@@ -26,6 +26,12 @@ def overlaps(first: Numbers, second: Numbers) -> Numbers:
     return np.asarray(np.nan_to_num(shared / np.maximum(areas - shared, 1e-6)))
 
 
+def shared(first: Numbers, second: Numbers) -> Numbers:
+    """Intersection over union of masks ``(..., rows, columns)`` bool, paired; 0 of empty ones."""
+    both, either = (f(first, second).sum(axis=(-2, -1)) for f in (np.logical_and, np.logical_or))
+    return np.asarray(both / np.maximum(either, 1))
+
+
 def auroc(labels: Numbers, scores: Numbers) -> float:
     """Area under the ROC curve by ranks, ties shared; NaN without both classes."""
     labels = np.asarray(labels) > 0.5  # noqa: PLR2004
