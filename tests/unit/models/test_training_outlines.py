@@ -14,6 +14,7 @@ from models.training import outlines, real
 from models.values import AnatomyRegion, PixelBox
 from models.vocabulary import AnatomicStructure as A
 
+PARTS = {"valid": "valid", "test_a": "test", "test_b": "test"}
 SQUARE = np.asarray([(0.25, 0.25), (0.75, 0.25), (0.75, 0.5), (0.25, 0.5)], np.float32)
 
 
@@ -25,24 +26,26 @@ def test_an_outline_is_filled_where_its_cells_lie() -> None:
     assert outlines.fill(slanted, (80, 80)).mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_outlined_films_are_of_test_patients_and_no_other_pass_is_there() -> None:
-    drawn = outlines.load("test_a")
-    assert len(drawn) >= 20
+def test_outlined_films_are_of_patients_of_their_part_and_both_passes_hold_the_same() -> None:
+    drawn = {name: outlines.load(name) for name in PARTS}
+    assert set(drawn["test_a"]) == set(drawn["test_b"])
+    assert len(drawn["test_a"]) >= 20
     split = json.loads(real.SPLIT_FILE.read_text())
-    known = {p.removeprefix("nih:") for p in split["test"] if p.startswith("nih:")}
-    nih = {f.removeprefix("images/nih_").split("_")[0] for f in drawn if "nih_" in f}
-    assert len(nih) >= 10
-    assert nih <= known
-    assert outlines.load("test_never") == {}
+    for name, part in PARTS.items():
+        known = {p.removeprefix("nih:") for p in split[part] if p.startswith("nih:")}
+        nih = {f.removeprefix("images/nih_").split("_")[0] for f in drawn[name] if "nih_" in f}
+        assert nih
+        assert nih <= known
+    assert outlines.load("never") == {}
 
 
 def test_every_outline_encloses_something_on_its_film() -> None:
-    for film in outlines.load("test_a").values():
-        for outline in film.values():
-            assert len(outline) >= 4
-            assert outline.min() >= 0
-            assert outline.max() <= 1
-            assert outlines.fill(outline, (320, 320)).sum() >= 40
+    drawn = [film for name in PARTS for film in outlines.load(name).values()]
+    for outline in (outline for film in drawn for outline in film.values()):
+        assert len(outline) >= 4
+        assert outline.min() >= 0
+        assert outline.max() <= 1
+        assert outlines.fill(outline, (320, 320)).sum() >= 40
 
 
 def test_served_masks_are_compared_beside_their_boxes_and_the_other_pass(
