@@ -47,10 +47,45 @@ class ProcessSeen:
     is_silent: bool
 
 
+class _Turns:
+    """Lets beats and forks take turns.
+
+    A lock that a thread holds while its process forks is never released in the child: a beat was
+    once in the middle of the libraries' locks when a worker forked, and no task of that child ever
+    got through. A fork waits for a beat to end, for ``PATIENCE_S`` at most.
+    """
+
+    def __init__(self) -> None:
+        self._beating, self._is_held = threading.Lock(), False
+        os.register_at_fork(
+            before=self._wait, after_in_parent=self._go_on, after_in_child=self._begin_anew
+        )
+
+    def __enter__(self) -> None:
+        self._beating.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._beating.release()
+
+    def _wait(self) -> None:
+        self._is_held = self._beating.acquire(timeout=PATIENCE_S)
+
+    def _go_on(self) -> None:
+        if self._is_held:
+            self._beating.release()
+
+    def _begin_anew(self) -> None:
+        self._beating, self._is_held = threading.Lock(), False
+
+
+_turns = _Turns()
+
+
 class Pulse:
     """Writes one process's sign of life while the ``with`` block runs; a thread, never in the way.
 
-    No connection stays open between two beats, so a process may fork at any time.
+    No connection stays open between two beats, and no process forks during one, so that a process
+    may fork at any time.
     """
 
     def __init__(self, settings: "Settings", role: str, every_s: float = BEAT_S) -> None:
@@ -80,14 +115,15 @@ class Pulse:
         self._try(self._leave)
 
     def _try(self, what: "Callable[[Session, datetime], None]") -> None:
-        database = Database(self._url, pool_size=1, application_name="carina-pulse")
-        try:
-            with database.begin() as session:
-                what(session, datetime.now(UTC))
-        except SQLAlchemyError as error:
-            log.warning("pulse_not_recorded", error=type(error).__name__)
-        finally:
-            database.dispose()
+        with _turns:
+            database = Database(self._url, pool_size=1, application_name="carina-pulse")
+            try:
+                with database.begin() as session:
+                    what(session, datetime.now(UTC))
+            except SQLAlchemyError as error:
+                log.warning("pulse_not_recorded", error=type(error).__name__)
+            finally:
+                database.dispose()
 
     def _beat(self, session: "Session", now: datetime) -> None:
         row = insert(WorkerRow).values(

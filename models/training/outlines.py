@@ -1,8 +1,9 @@
 """Outlines which we drew by eye on real films, as masks of regions; not a radiologist's work.
 
 ``drawn/outlines_test_a.csv`` and ``outlines_test_b.csv`` are two independent passes that only
-measure, ``outlines_valid.csv`` is to choose by; no network learnt from them. See
-``drawn/README.md``. Points are in 0..1 of a film's width and height.
+measure, ``outlines_valid.csv`` is to choose by, ``outlines_train.csv`` to learn from; no network
+has learnt from any of them yet. See ``drawn/README.md``. Points are in 0..1 of a film's width and
+height.
 """
 
 import csv

@@ -1,5 +1,7 @@
 """Signs of life: written, renewed, taken away, and missed."""
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -69,3 +71,26 @@ def test_a_database_that_is_away_never_stops_the_process(tmp_path: Path) -> None
     away = SecretStr("postgresql+psycopg://carina@127.0.0.1:9/none")
     with Pulse(Settings(home=tmp_path, database_url=away), "listen", every_s=0.01) as beating:
         assert beating.name.startswith("listen@")
+
+
+def test_no_process_forks_in_the_middle_of_a_beat() -> None:
+    """What a thread holds while its process forks is never released in the child."""
+    nowhere = SecretStr("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    held, begun = threading.Lock(), threading.Event()
+
+    def slowly(*_: object) -> None:
+        with held:
+            begun.set()
+            time.sleep(0.5)
+
+    beating = Pulse(Settings(database_url=nowhere), "work", every_s=3600)
+    beating._beat = beating._leave = slowly  # type: ignore[method-assign]
+    with beating:
+        assert begun.wait(30)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if held.acquire(timeout=2) else 1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        begun.clear()
+    assert begun.is_set()  # and the parent goes on beating

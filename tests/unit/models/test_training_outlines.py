@@ -14,7 +14,7 @@ from models.training import outlines, real
 from models.values import AnatomyRegion, PixelBox
 from models.vocabulary import AnatomicStructure as A
 
-PARTS = {"valid": "valid", "test_a": "test", "test_b": "test"}
+PARTS = {"train": "train", "valid": "valid", "test_a": "test", "test_b": "test"}
 SQUARE = np.asarray([(0.25, 0.25), (0.75, 0.25), (0.75, 0.5), (0.25, 0.5)], np.float32)
 
 
