@@ -1,5 +1,6 @@
 """The anatomy network in service: films in, sights out, through ONNX Runtime."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.geometry import PIXELS_MAX, Letterbox, turn_for
 from models.vocabulary import AnatomicStructure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from models.vocabulary import Observation
 
 SMALLEST_SIDE = 32  # px; below this nothing anatomical can be seen
+ON_DEMAND = frozenset({"region_masks"})  # heads that hardly any film is asked for
 AT_ONCE = 16  # films that go through the network together; each goes twice
 
 
@@ -32,7 +34,8 @@ class OnnxEye:
     """Implements :class:`models.protocols.Eye` with a bundle's ``network.onnx``.
 
     Every film is looked at together with its mirror image, see :mod:`models.anatomy.sides`. One
-    eye serves one thread.
+    eye serves one thread. Heads in ``later`` are computed when somebody asks for them: masks of
+    regions, which no draft uses, take a second look at their film.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class OnnxEye:
 
     def __init__(
         self, bundle: "Bundle", *, provider: str = CPU,
-        intra_op_num_threads: int = 2,
+        intra_op_num_threads: int = 2, later: "Collection[str]" = ON_DEMAND,
     ) -> None:  # fmt: skip
         _check_vocabulary(bundle)
         if retrieval.FILE in bundle.files:  # a millisecond, and a bundle is trusted as a whole
@@ -54,7 +57,7 @@ class OnnxEye:
         self._intensity = INTENSITIES[bundle.intensity]
         self._session = Session(bundle, provider, intra_op_num_threads)
         self._names = sides.Names(bundle.regions, bundle.masks)
-        self._reader = Reader(bundle)
+        self._reader, self._later = Reader(bundle), frozenset(later)
         self._rule = None
         if sides.MIRRORED in bundle.heads:
             numbers = bundle.operating
@@ -100,35 +103,51 @@ class OnnxEye:
             If the network computed something that is not a number.
         """
         sights = []
-        for image, (raw, opinion) in zip(images, self.outputs(images), strict=True):
-            outputs, order = sides.in_order(raw, self._names) if opinion else (raw, Order())
-            if opinion is not None:
-                outputs = sides.restore(outputs, opinion)
+        for image, found in zip(images, self.outputs(images, self._later), strict=True):
+            outputs, order = self._settled(*found)
             turn = turn_for(image.patient_orientation)
             rows, columns = turn.apply(image.pixels).shape
             frame = Letterbox(rows, columns, self._bundle.input_side)
-            sights.append(self._reader.sight(outputs, (frame, turn), opinion, order))
+            masks = partial(self._region_masks, outputs, image)
+            sights.append(self._reader.sight(outputs, (frame, turn), found[1], order, masks))
         return tuple(sights)
 
+    def _settled(self, raw: "Outputs", opinion: "SidesOpinion | None") -> "tuple[Outputs, Order]":
+        """Lead an answer from the reading frame to the canonical film."""
+        if opinion is None:
+            return raw, Order()
+        outputs, order = sides.in_order(raw, self._names)
+        return sides.restore(outputs, opinion), order
+
+    def _region_masks(self, known: "Outputs", image: "ChestImage") -> "NDArray[np.float32]":
+        """Return the log odds of the masks of regions, canonical frame; look again if need be."""
+        if "region_masks" in known:
+            return known["region_masks"]
+        (found,) = self.outputs([image])
+        return self._settled(*found)[0]["region_masks"]
+
     def outputs(
-        self, images: "Sequence[ChestImage]"
+        self, images: "Sequence[ChestImage]", without: "Collection[str]" = ()
     ) -> "list[tuple[Outputs, SidesOpinion | None]]":
         """Return the raw numbers by head in the reading frame, for measuring and calibrating.
 
-        Without a head that judges mirroring they are of one look, in the canonical frame.
+        Without a head that judges mirroring they are of one look, in the canonical frame. Heads
+        ``without`` whom the caller can do are not computed.
         """
         for image in images:
             check(image)
         found: list[tuple[Outputs, SidesOpinion | None]] = []
         for start in range(0, len(images), AT_ONCE):
-            found += self._some(images[start : start + AT_ONCE])
+            found += self._some(images[start : start + AT_ONCE], without)
         return found
 
-    def _some(self, images: "Sequence[ChestImage]") -> "list[tuple[Outputs, SidesOpinion | None]]":
+    def _some(
+        self, images: "Sequence[ChestImage]", without: "Collection[str]"
+    ) -> "list[tuple[Outputs, SidesOpinion | None]]":
         squares = np.stack([self._square(image) for image in images])
         if self._rule is None:
-            return [(looked, None) for looked in self._session.run(squares)]
-        both = self._session.run(np.concatenate([squares, squares[:, :, ::-1]]))
+            return [(looked, None) for looked in self._session.run(squares, without)]
+        both = self._session.run(np.concatenate([squares, squares[:, :, ::-1]]), without)
         pairs = zip(images, both[: len(images)], both[len(images) :], strict=True)
         return [
             sides.merge(own, flipped, self._names, self._rule,

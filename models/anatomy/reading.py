@@ -54,10 +54,13 @@ class Reader:
         place: "tuple[Letterbox, Turn]",
         opinion: SidesOpinion | None,
         order: "Order",
+        region_masks: "Callable[[], NDArray[np.float32]]",
     ) -> Sight:
         """Make the sight of one film from its outputs in the canonical frame.
 
         ``place`` says how the canonical film lies in the square and on its stored grid.
+        ``region_masks`` gives the log odds of the masks of regions, and is called when somebody
+        asks for one that is no part of an organ.
         """
         bundle, (frame, turn) = self._bundle, place
         masks: Mapping[MaskName, NDArray[np.float32]] = {}
@@ -66,15 +69,15 @@ class Reader:
             masks = SoftMasks(sigmoid(outputs["masks"]), names, frame, turn)
         signs = self._signs(outputs)
         regions = self._regions(outputs, place, signs)
-        region_masks: Mapping[AnatomicStructure, NDArray[np.bool_]] = {}
-        if "region_masks" in outputs:
-            region_masks = RegionMasks(self._soft_regions(outputs, place), regions, masks)
+        outlines: Mapping[AnatomicStructure, NDArray[np.bool_]] = {}
+        if "region_masks" in bundle.heads:
+            outlines = RegionMasks(self._soft_regions(region_masks, place), regions, masks)
         return Sight(
             scope=self._opinion(outputs, opinion),
             regions=regions,
             probabilities=_chances(outputs, "findings", map(Observation, bundle.observations)),
             masks=masks,
-            region_masks=region_masks,
+            region_masks=outlines,
             sides=opinion,
             signs=signs,
             qualities=self._qualities(outputs),
@@ -84,12 +87,11 @@ class Reader:
         )
 
     def _soft_regions(
-        self, outputs: "Outputs", place: "tuple[Letterbox, Turn]"
+        self, logits: "Callable[[], NDArray[np.float32]]", place: "tuple[Letterbox, Turn]"
     ) -> "Callable[[], SoftMasks[AnatomicStructure]]":
-        """Return what makes the regions' soft masks of the outputs, when somebody asks."""
-        logits = outputs["region_masks"]
+        """Return what makes the regions' soft masks of their log odds, when somebody asks."""
         names = tuple(AnatomicStructure(name) for name in self._bundle.regions)
-        return lambda: SoftMasks(sigmoid(logits), names, *place)
+        return lambda: SoftMasks(sigmoid(logits()), names, *place)
 
     def _regions(
         self, outputs: "Outputs", place: "tuple[Letterbox, Turn]", signs: tuple[SignOpinion, ...]

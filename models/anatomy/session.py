@@ -12,6 +12,8 @@ from models.errors import DeviceUnavailable, GpuOutOfMemory, OutputsNotFinite, W
 from models.vocabulary import ScopeReason, ViewPosition
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from models.anatomy.sides import Outputs
@@ -66,11 +68,15 @@ class Session:
         if provider not in self._session.get_providers():
             raise DeviceUnavailable(f"ONNX Runtime could not use {provider}")
         self._outputs = _agreed(bundle, self._session)
+        self._asked = onnxruntime.RunOptions()
+        self._asked.only_execute_path_to_fetches = True
         self._refusals = errors.RuntimeException
         self.seconds = 0.0
 
-    def run(self, squares: "Arrays") -> "list[Outputs]":
+    def run(self, squares: "Arrays", without: "Collection[str]" = ()) -> "list[Outputs]":
         """Return the outputs by head for each of the squares ``(n, side, side)``, 0..1.
+
+        Heads ``without`` whom one can do are not computed.
 
         Raises
         ------
@@ -80,8 +86,9 @@ class Session:
             If the network computed something that is not a number.
         """
         started = time.perf_counter()
+        heads = {name: head for name, head in self._outputs.items() if head not in without}
         try:
-            halves = self._through(squares[:, None])
+            halves = self._through(squares[:, None], list(heads))
         except self._refusals as error:
             if any(word in str(error).lower() for word in MEMORY_WORDS):
                 raise GpuOutOfMemory(f"no room for a batch of {len(squares)}") from error
@@ -89,7 +96,7 @@ class Session:
         self.seconds += time.perf_counter() - started
         films: list[Outputs] = []
         for values in halves:
-            found = dict(zip(self._outputs.values(), values, strict=True))
+            found = dict(zip(heads.values(), values, strict=True))
             for head, value in found.items():
                 if not np.isfinite(value).all():
                     raise OutputsNotFinite(f"the head {head} gave numbers that are not finite")
@@ -97,20 +104,20 @@ class Session:
             films += [{head: value[row] for head, value in found.items()} for row in rows]
         return films
 
-    def _through(self, squares: "Arrays") -> "list[list[Arrays]]":
+    def _through(self, squares: "Arrays", wanted: list[str]) -> "list[list[Arrays]]":
         """Return the outputs, of all or by halves: the second one goes through beside the first."""
         if self._beside is None or len(squares) == 1:
-            return [self._run(squares)]
+            return [self._run(squares, wanted)]
         first, second = np.array_split(squares, 2)
-        beside = self._beside.submit(self._run, second)
+        beside = self._beside.submit(self._run, second, wanted)
         try:
-            own = self._run(first)
+            own = self._run(first, wanted)
         finally:  # whoever tries again with fewer films must find the memory free
             wait([beside])
         return [own, beside.result()]
 
-    def _run(self, squares: "Arrays") -> "list[Arrays]":
-        found: list[Arrays] = self._session.run(list(self._outputs), {INPUT: squares})
+    def _run(self, squares: "Arrays", wanted: list[str]) -> "list[Arrays]":
+        found: list[Arrays] = self._session.run(wanted, {INPUT: squares}, self._asked)
         return found
 
 

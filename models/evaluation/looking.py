@@ -23,7 +23,7 @@ from models.values import ChestImage
 from models.vocabulary import AnatomicStructure, MaskName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from models.anatomy.sides import Outputs
     from models.bundles import Bundle
@@ -39,19 +39,20 @@ HALF = 0.5
 class ListeningEye(OnnxEye):
     """The eye as it serves, which also keeps the raw numbers of its last batch.
 
-    One thread by default: on a busy machine a second one waits more than it works.
+    One thread by default: on a busy machine a second one waits more than it works. Masks of regions
+    are measured on every film, and computed with all else.
     """
 
     heard: "list[Outputs]"
 
     def __init__(self, bundle: "Bundle", *, threads: int = 1) -> None:
-        super().__init__(bundle, intra_op_num_threads=threads)
+        super().__init__(bundle, intra_op_num_threads=threads, later=())
 
     def outputs(
-        self, images: "Sequence[ChestImage]"
+        self, images: "Sequence[ChestImage]", without: "Collection[str]" = ()
     ) -> "list[tuple[Outputs, SidesOpinion | None]]":
         """Return and keep the numbers by head in the reading frame."""
-        found = super().outputs(images)
+        found = super().outputs(images, without)
         self.heard = [outputs for outputs, _ in found]
         return found
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.anatomy.eye import OnnxEye
 from models.anatomy.heads import OBSERVATIONS
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import load
@@ -48,7 +49,7 @@ def measure(material: Material) -> tuple[Findings, dict[str, str]]:
     _say("out of scope")
     found.join(chapters.strange(material, given))
     _say("time")
-    found.join(speed(ListeningEye(load(material.folder), threads=2)))
+    found.join(speed(OnnxEye(load(material.folder))))
     if given is not None:
         given = gallery.as_shown(material.eye, given)
         for name, cases in gallery.hard(given, material.limits).items():

@@ -117,6 +117,25 @@ def test_a_sight_holds_every_region_mask_and_probability_inside_the_film(eye: On
         assert 0 <= mask.min() <= mask.max() <= 1
 
 
+def test_masks_of_regions_are_computed_when_asked_for_and_once(eye: OnnxEye) -> None:
+    image = example("test-00.png")
+    (at_once,) = OnnxEye(bundles.find(), intra_op_num_threads=1, later=()).look([image])
+    (sight,) = eye.look([image])
+    before = eye.session_seconds
+    assert sight.region_masks[AnatomicStructure.LEFT_LUNG].any()
+    assert AnatomicStructure.SPINE in sight.region_masks
+    assert eye.session_seconds == before
+    spine = sight.region_masks[AnatomicStructure.SPINE]
+    after = eye.session_seconds
+    assert after > before
+    assert spine.any()
+    for name, mask in at_once.region_masks.items():
+        assert (sight.region_masks[name] == mask).all()
+    assert eye.session_seconds == after
+    assert at_once.regions == sight.regions
+    assert at_once.signs == sight.signs
+
+
 def test_a_batch_gives_what_single_films_give(eye: OnnxEye) -> None:
     images = [example("test-00.png"), example("test-05.png"), example("lateral.png")]
     together = eye.look(images)

@@ -14,6 +14,7 @@ from evaluation_builders import answers, exam
 from PIL import Image
 
 from models import bundles
+from models.anatomy.eye import OnnxEye
 from models.anatomy.heads import OBSERVATIONS
 from models.evaluation import (
     card,
@@ -235,7 +236,7 @@ def test_drafts_say_what_the_rules_make_of_the_numbers() -> None:
 
 
 def test_the_timed_film_is_read_to_the_end() -> None:
-    found = speed.speed(ListeningEye(bundles.find()), runs=1)
+    found = speed.speed(OnnxEye(bundles.find()), runs=1)
     assert all("read to the end" in row.cases for row in found.rows)
     assert all(row.value for row in found.rows)
 
