@@ -13,6 +13,7 @@ from models.anatomy.network import INPUT_SIDE
 from models.anatomy.preparation import equalise, with_parity
 from models.simulate.devices import DEVICES
 from models.simulate.film import clutter
+from models.training import outlines
 from models.training.bank import turned
 from models.training.chunks import FIELDS
 from models.training.drawn import TRUST
@@ -95,6 +96,7 @@ class RealStream:
             sample.masks_known[:3] = known.masks_weight
         corners, sample.boxes_known = _corners(film, known)
         sample.boxes = _into_square(corners, cut, frame)
+        outlines.teach(sample, film.outlines, cut, frame)
         if self.findings is not None and film.calm and known is not None:
             self.findings.lay(rng, sample)
         sample.film = _hide_letters(rng, _retone(rng, sample.film))

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.anatomy.preparation import shrink
 from models.simulate.film import Tones
-from models.training import drawn
+from models.training import drawn, outlines
 from models.training.drawn import Drawn
 from models.vocabulary import Observation, Sign
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
+
+    from models.training.outlines import Outlines
 
 SPLIT_FILE = Path(__file__).parent / "split.json"
 PARTS = {"train": 60, "valid": 15, "test": 25}  # percent of patients
@@ -47,6 +49,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "text-mined labels": {"labels": frozenset()},
     "lung boxes": {"lungs": None},
     "drawn boxes": {"drawn": None},
+    "drawn outlines": {"outlines": {}},
 }
 """What of a film is not told when one kind of label is left out."""
 
@@ -68,6 +71,7 @@ class RealFilm:
     lungs: "NDArray[np.float32] | None"
     drawn: Drawn | None = None
     sex: str = ""
+    outlines: "Outlines" = field(default_factory=dict)
 
     @property
     def labelled(self) -> bool:
@@ -113,6 +117,7 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
     wanted = set(split[part])
     boxes = _lung_boxes(root)
     by_eye = drawn.load("train") if part == "train" else {}
+    outlined = outlines.load("train") if part == "train" else {}
     cache.mkdir(parents=True, exist_ok=True)
     films = []
     for row in _rows(root):
@@ -130,6 +135,7 @@ def load(root: Path, part: str, cache: Path) -> list[RealFilm]:
                 boxes.get(name),
                 by_eye.get(name),
                 row.get("sex", ""),
+                outlined.get(name, {}),
             )
         )
     return films

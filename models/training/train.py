@@ -276,6 +276,8 @@ def _real_films(chosen: argparse.Namespace) -> "RealStream | Bank":
         return Bank(chosen.real_bank, chosen.device)
     films = real.load(chosen.real, "train", chosen.bases / "small")
     films = real.untold(films, chosen.untold)
+    if chosen.only == "region_masks":  # what else is known of a film teaches it nothing
+        films = [film for film in films if film.outlines]
     return RealStream(films, load_pseudo(chosen.pseudo) if chosen.pseudo else {})
 
 

@@ -1,4 +1,4 @@
-"""Outlines drawn by eye on real films: read, filled, and compared with served masks."""
+"""Outlines drawn by eye on real films: read, filled, taught, and compared with served masks."""
 
 import json
 from types import SimpleNamespace
@@ -8,9 +8,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from models.anatomy.heads import REGIONS
 from models.evaluation import outlined_rows
 from models.masks.regions import RegionMasks
 from models.training import outlines, real
+from models.training.batches import RealStream
+from models.training.sample import SCOPE_IN, Sample
 from models.values import AnatomyRegion, PixelBox
 from models.vocabulary import AnatomicStructure as A
 
@@ -46,6 +49,29 @@ def test_every_outline_encloses_something_on_its_film() -> None:
         assert outline.min() >= 0
         assert outline.max() <= 1
         assert outlines.fill(outline, (320, 320)).sum() >= 40
+
+
+def test_an_outline_moves_with_the_cut_and_ends_with_it() -> None:
+    sample = Sample(film=np.zeros((320, 320), np.float32), scope=SCOPE_IN)
+    # the right half of a film is shown, twice as high as wide, in the middle of the square
+    outlines.teach(sample, {A.TRACHEA: SQUARE}, (0.5, 0.0, 1.0, 1.0), (80.0, 0.0, 160.0, 320.0))
+    mask = sample.region_masks[REGIONS.index(A.TRACHEA)]
+    assert mask[20:40, 20:40].all()  # half of what is shown across; the rest was cut off
+    assert mask.sum() == 20 * 20
+    assert np.flatnonzero(sample.region_masks_known).tolist() == [REGIONS.index(A.TRACHEA)]
+
+
+def test_a_real_film_brings_its_outlines_mirrored_with_it() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 200)).astype(np.uint8)
+    one = {A.TRACHEA: SQUARE - np.float32((0.2, 0))}
+    film = real.RealFilm("a", "p", "PA", 40, frozenset(), pixels, None, outlines=one)
+    rng, sides = np.random.default_rng(5), {}
+    for _ in range(20):
+        sample = RealStream([film]).sample(rng)
+        mask = sample.region_masks[REGIONS.index(A.TRACHEA)]
+        sides[sample.mirrored] = float(np.flatnonzero(mask.any(axis=0)).mean()) < 40
+    assert sides == {0.0: True, 1.0: False}
+    assert not real.untold([film], ["drawn outlines"])[0].outlines
 
 
 def test_served_masks_are_compared_beside_their_boxes_and_the_other_pass(
