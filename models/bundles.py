@@ -40,7 +40,7 @@ class Bundle:
 
     ``heads`` is what the network gives. All thresholds are probabilities
     ``(absent_below, present_from)``. ``cardiothoracic`` is bias and standard deviation of the
-    measured ratio.
+    measured ratio. ``outlined`` are the regions whose masks learnt from real films too.
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class Bundle:
     signs: tuple[str, ...]
     masks: tuple[str, ...]
     qualities: tuple[str, ...]
+    outlined: tuple[str, ...]
     thresholds: "Mapping[Observation, tuple[float, float]]"
     sign_thresholds: "Mapping[Sign, tuple[float, float]]"
     quality_thresholds: "Mapping[Quality, tuple[float, float]]"
@@ -179,6 +180,7 @@ def _build(folder: Path, said: dict[str, Any]) -> Bundle:
         observations=tuple(output.get("observations", ())),
         signs=tuple(output.get("signs", ())), masks=tuple(output.get("masks", ())),
         qualities=tuple(output.get("qualities", ())),
+        outlined=tuple(output.get("outlined", ())),
         thresholds={Observation(n): pair for n, pair in _pairs(said["thresholds"])},
         sign_thresholds={Sign(n): pair for n, pair in _pairs(said.get("sign_thresholds", {}))},
         quality_thresholds={

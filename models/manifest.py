@@ -38,7 +38,7 @@ OPERATING: Final = {
 """Head -> the numbers that the serving code needs to read it."""
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "input": ("side", "intensity"),
-    "output": ("heads", "regions", *(key for key, _ in VOCABULARY.values())),
+    "output": ("heads", "regions", "outlined", *(key for key, _ in VOCABULARY.values())),
     "cardiothoracic": ("bias", "sd"),
     "limits": ("sentences",),
 }
@@ -114,6 +114,9 @@ def _head_faults(said: dict[str, Any]) -> list[str]:
     found = [f"output.heads: {name!r} is not known" for name in heads if name not in HEADS]
     regions = {*AnatomicStructure}
     found += _name_faults("output.regions", output.get("regions"), regions, declared=True)
+    if "outlined" in output:
+        outlines = "region_masks" in heads
+        found += _name_faults("output.outlined", output["outlined"], regions, declared=outlines)
     if "attributes" in heads and "signs" not in heads:
         found.append("the head attributes needs the head signs")
     for head, (key, words) in VOCABULARY.items():

@@ -11,6 +11,7 @@ import numpy as np
 from models import pictures_signs
 from models.canvas import LIGHT, Canvas, footer_height, wrap
 from models.grounding import VISIBLE_FROM, Regions
+from models.masks.regions import ORGAN_OF
 from models.ontology import places
 from models.report import technique
 from models.report.wording import CERTAINTY, NAME
@@ -18,7 +19,7 @@ from models.values import Analysis, PixelBox
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Presence, SpacingSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -110,6 +111,13 @@ def refused(image: "ChestImage", result: "OutOfScope", size: int = 1024) -> "NDA
     return np.asarray(canvas.with_footer(lines, layout.width))
 
 
+def _outlined_words(names: "Collection[AnatomicStructure]") -> str:
+    """Say which regions are outlined; parts of organs are too many to be named."""
+    parts = ["lungs, heart and their parts"] if any(name in ORGAN_OF for name in names) else []
+    parts += sorted(name for name in names if name not in ORGAN_OF)
+    return f"Outlined: {', '.join(parts)}."
+
+
 def regions_overlay(
     image: "ChestImage",
     regions: "Sequence[AnatomyRegion]",
@@ -127,7 +135,7 @@ def regions_overlay(
     outlined = {n: mask for n, mask in (masks or {}).items() if n in believed and mask.any()}
     lines = [(f"{BANNER}. Regions found; dashed: not believed to be visible.", _AMBER)]
     lines += [(words, _AMBER) for words in remarks]
-    lines += [("Lungs, heart and their parts are outlined.", LIGHT)] if outlined else []
+    lines += [(_outlined_words(outlined), LIGHT)] if outlined else []
     lines += [(_GROUP_WORDS, LIGHT), (NOT_FOR, _GREY)]
     layout = _layout(image, lines, size)
     canvas = Canvas(image, layout.scale, layout.font_px)

@@ -6,7 +6,7 @@ A border: dictionaries begin here and nowhere before. No header value of the pat
 from typing import TYPE_CHECKING, Any
 
 from models.grounding import VISIBLE_FROM
-from models.masks.regions import ORGAN_OF, run_lengths
+from models.masks.regions import adapted, run_lengths
 from models.report import signs
 from models.report.technique import MIRRORED_FROM
 from models.values import Analysis, OutOfScope, VisualStep
@@ -40,11 +40,10 @@ def to_json(result: Analysis | OutOfScope, *, masks: bool = False) -> "Json":
     """
     told = _out_of_scope(result) if isinstance(result, OutOfScope) else _analysis(result)
     if masks and result.sight is not None:
-        drawn = result.sight.region_masks
+        drawn, real = result.sight.region_masks, adapted(result.sight)
         for region, seen in zip(told["regions"], result.sight.regions, strict=True):
             name, known = seen.structure, seen.score >= VISIBLE_FROM and seen.structure in drawn
-            adapted = ORGAN_OF.get(name) in result.sight.masks
-            source = "real and simulated films" if adapted else "simulated films alone"
+            source = "real and simulated films" if name in real else "simulated films alone"
             region["mask"] = {**run_lengths(drawn[name]), "learnt_from": source} if known else None
     return told
 

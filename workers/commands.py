@@ -216,11 +216,10 @@ def _draw_regions(seen: _Seen, target: Path) -> None:
     from PIL import Image  # noqa: PLC0415
 
     from models import pictures  # noqa: PLC0415
-    from models.masks.regions import of_organs  # noqa: PLC0415
+    from models.masks.regions import to_draw  # noqa: PLC0415
 
     sight = seen.result.sight
-    # Outlines that learnt from simulated films alone would mislead on many real ones.
-    regions, masks = (sight.regions, of_organs(sight)) if sight is not None else ((), None)
+    regions, masks = (sight.regions, to_draw(sight)) if sight is not None else ((), None)
     remarks = pictures.region_remarks(seen.result)
     drawn = pictures.regions_overlay(seen.image, regions, OVERLAY_PX, masks=masks, remarks=remarks)
     Image.fromarray(drawn).save(target)

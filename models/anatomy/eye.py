@@ -9,7 +9,7 @@ from models.anatomy import retrieval, sides
 from models.anatomy.order import Order
 from models.anatomy.preparation import INTENSITIES, to_square
 from models.anatomy.reading import Reader
-from models.anatomy.session import CPU, Session
+from models.anatomy.session import CPU, ON_DEMAND, Session
 from models.errors import UnreadableImage, WeightsMismatch
 from models.geometry import PIXELS_MAX, Letterbox, turn_for
 from models.vocabulary import AnatomicStructure
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from models.vocabulary import Observation
 
 SMALLEST_SIDE = 32  # px; below this nothing anatomical can be seen
-ON_DEMAND = frozenset({"region_masks"})  # heads that hardly any film is asked for
 AT_ONCE = 16  # films that go through the network together; each goes twice
 
 

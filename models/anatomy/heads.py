@@ -12,9 +12,13 @@ from torch.nn import functional
 from models.vocabulary import AnatomicStructure, MaskName, Observation, Quality, ScopeReason, Sign
 
 MASK_SIDE, PLACE_SIDE = 160, 80
-MOST_SAID = 2.0  # log odds by which a film may contradict a region's usual shape
+APART = (1, 2, 1, 4, 1, 2)  # cells of 4 px
 SHAPE_SIDE = 16  # cells of a region's usual shape, across its box and down
 REGIONS = tuple(AnatomicStructure)
+OUTLINED = tuple(map(AnatomicStructure, ("left clavicle", "right clavicle", "trachea", "spine")))
+"""Regions whose masks learn from outlines of real films too."""
+MOST_SAID = tuple(6.0 if region in OUTLINED else 2.0 for region in REGIONS)
+"""Log odds by which a film may contradict a region's usual shape; more where real films taught."""
 OBSERVATIONS = tuple(Observation)
 SIGNS = tuple(Sign)
 MASKS = tuple(MaskName)
@@ -111,17 +115,34 @@ class EdgeBoxes(nn.Module):
         return torch.cat([(low + high) / 2, (high - low).clamp_min(1e-3)], -1), spread
 
 
+class Around(nn.Module):
+    """What lies around a cell, ``apart`` cells from each other, added; next to nothing at first."""
+
+    def __init__(self, channels: int, apart: int) -> None:
+        super().__init__()
+        self.gather = nn.Conv2d(channels, channels, 5, 1, 2 * apart, apart, groups=channels)
+        self.widen = nn.Conv2d(channels, 2 * channels, 1)
+        self.narrow = nn.Conv2d(2 * channels, channels, 1)
+        nn.init.zeros_(self.narrow.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        seen: Tensor = self.narrow(functional.relu(self.widen(self.gather(x))))
+        return x + seen
+
+
 class RegionMaskHead(nn.Module):
     """The usual shape of each region, laid into its box, and what the film says for or against it.
 
     For the film speaks a mask head of query tokens (Cheng et al., MaskFormer, NeurIPS 2021, section
-    3.3): each region's token weighs the channels of the fused map at stride 4. The convolutions are
-    few and thin: every film goes through them, and hardly any is asked for masks. The usual shape
-    holds on films of a kind the channels have not learnt from.
+    3.3): each region's token weighs the channels of the fused map at stride 4, once every cell has
+    looked far around itself. That takes time, so that a film goes through it only when somebody
+    asks for masks. The usual shape holds on films of a kind the channels have not learnt from.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        self.around = nn.Sequential(*(Around(MID_DIM, apart) for apart in APART))
         self.weigh = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, MID_DIM + 1))
         self.refine = nn.Sequential(
             nn.Conv2d(MID_DIM, MID_DIM, 5, 1, 2, groups=MID_DIM),
@@ -132,9 +153,10 @@ class RegionMaskHead(nn.Module):
 
     def forward(self, objects: Tensor, f4: Tensor, boxes: Tensor) -> Tensor:
         """(B, Q, D) tokens, (B, 40, H, W) and (B, Q, 4) boxes -> (B, Q, H, W)."""
-        weights, cells = self.weigh(objects), self.refine(f4)
+        weights, cells = self.weigh(objects), self.refine(self.around(f4))
         likeness = torch.matmul(weights[..., :MID_DIM], cells.flatten(2)) / MID_DIM**0.5
-        seen = (likeness + weights[..., MID_DIM:]).clamp(-MOST_SAID, MOST_SAID)
+        most = torch.tensor(MOST_SAID, device=f4.device)[:, None]
+        seen = torch.minimum(torch.maximum(likeness + weights[..., MID_DIM:], -most), most)
         seen = seen.reshape(*objects.shape[:2], *f4.shape[2:])
         high, wide = (_reading(boxes[..., axis::2], f4.shape[2 + (axis == 0)]) for axis in (1, 0))
         masks: Tensor = high @ self.usual @ wide.transpose(2, 3) + seen

@@ -71,7 +71,12 @@ class Reader:
         regions = self._regions(outputs, place, signs)
         outlines: Mapping[AnatomicStructure, NDArray[np.bool_]] = {}
         if "region_masks" in bundle.heads:
-            outlines = RegionMasks(self._soft_regions(region_masks, place), regions, masks)
+            outlines = RegionMasks(
+                self._soft_regions(region_masks, place),
+                regions,
+                masks,
+                [AnatomicStructure(name) for name in bundle.outlined],
+            )
         return Sight(
             scope=self._opinion(outputs, opinion),
             regions=regions,

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from models.bundles import Bundle
 
     Arrays = NDArray[np.float32]
+    Given = dict[str, NDArray[np.bool_]]
 
 NETWORK_FILE: Final = "network.onnx"
 INPUT: Final = "film"
 CPU: Final = "CPUExecutionProvider"
 OUTPUT: Final = "out_"  # before each head's name, since exporters use words like "view" themselves
+SWITCH: Final = "with_"  # before a head's name: an input that says whether it is wanted
+ON_DEMAND: Final = frozenset({"region_masks"})  # heads that hardly any film is asked for
 FORMER_NAMES: Final = {"views": "view"}  # as bundles before 0.4 call their outputs
 VIEWS: Final = (ViewPosition.PA, ViewPosition.AP, ViewPosition.LL)
 REASONS: Final = tuple(ScopeReason)
@@ -68,15 +71,15 @@ class Session:
         if provider not in self._session.get_providers():
             raise DeviceUnavailable(f"ONNX Runtime could not use {provider}")
         self._outputs = _agreed(bundle, self._session)
-        self._asked = onnxruntime.RunOptions()
-        self._asked.only_execute_path_to_fetches = True
+        self._switches = {one.name for one in self._session.get_overridable_initializers()}
         self._refusals = errors.RuntimeException
         self.seconds = 0.0
 
     def run(self, squares: "Arrays", without: "Collection[str]" = ()) -> "list[Outputs]":
         """Return the outputs by head for each of the squares ``(n, side, side)``, 0..1.
 
-        Heads ``without`` whom one can do are not computed.
+        Heads ``without`` whom one can do are left out, and not computed if the file has a switch
+        for them.
 
         Raises
         ------
@@ -87,8 +90,10 @@ class Session:
         """
         started = time.perf_counter()
         heads = {name: head for name, head in self._outputs.items() if head not in without}
+        off = {SWITCH + head: np.asarray(a=False) for head in without}
+        given = {name: value for name, value in off.items() if name in self._switches}
         try:
-            halves = self._through(squares[:, None], list(heads))
+            halves = self._through(squares[:, None], list(heads), given)
         except self._refusals as error:
             if any(word in str(error).lower() for word in MEMORY_WORDS):
                 raise GpuOutOfMemory(f"no room for a batch of {len(squares)}") from error
@@ -104,20 +109,22 @@ class Session:
             films += [{head: value[row] for head, value in found.items()} for row in rows]
         return films
 
-    def _through(self, squares: "Arrays", wanted: list[str]) -> "list[list[Arrays]]":
+    def _through(
+        self, squares: "Arrays", wanted: list[str], given: "Given"
+    ) -> "list[list[Arrays]]":
         """Return the outputs, of all or by halves: the second one goes through beside the first."""
         if self._beside is None or len(squares) == 1:
-            return [self._run(squares, wanted)]
+            return [self._run(squares, wanted, given)]
         first, second = np.array_split(squares, 2)
-        beside = self._beside.submit(self._run, second, wanted)
+        beside = self._beside.submit(self._run, second, wanted, given)
         try:
-            own = self._run(first, wanted)
+            own = self._run(first, wanted, given)
         finally:  # whoever tries again with fewer films must find the memory free
             wait([beside])
         return [own, beside.result()]
 
-    def _run(self, squares: "Arrays", wanted: list[str]) -> "list[Arrays]":
-        found: list[Arrays] = self._session.run(wanted, {INPUT: squares}, self._asked)
+    def _run(self, squares: "Arrays", wanted: list[str], given: "Given") -> "list[Arrays]":
+        found: list[Arrays] = self._session.run(wanted, {INPUT: squares, **given})
         return found
 
 

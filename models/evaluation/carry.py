@@ -57,6 +57,8 @@ def carry(
         shutil.copyfile(old.folder / retrieval.FILE, new.folder / retrieval.FILE)
     settings = settings_of(old)
     output = {**settings["output"], "heads": sorted(new.heads)}
+    if new.outlined:
+        output["outlined"] = list(new.outlined)
     made = settle(new.folder, {**settings, "version": version, "output": output})
     apart = difference(old, made, learnt)
     far = max(apart["box"], apart["probability"]) > MOST or apart["unscaled"] > MOST_APART

@@ -11,7 +11,7 @@ from models.vocabulary import AnatomicStructure as A
 from models.vocabulary import MaskName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ ORGAN_OF: "Mapping[A, MaskName]" = {
         (A.CARDIAC_SILHOUETTE, A.RIGHT_CARDIAC_BORDER, A.LEFT_CARDIAC_BORDER), MaskName.HEART),
 }  # fmt: skip
 """Regions whose mask is, by rule, what of an organ lies in their box. The organs' masks are finer,
-and learnt from real films too; those of all other regions learnt from simulated films alone."""
+and learnt from real films too."""
 
 
 class RegionMasks(Mapping[A, "NDArray[np.bool_]"]):
@@ -37,7 +37,8 @@ class RegionMasks(Mapping[A, "NDArray[np.bool_]"]):
 
     Pixels whose centre is outside a region's box are left out: the box has been measured on real
     films, the mask has not. A mask may be empty. ``draw`` gives the soft masks of all ``regions``;
-    those in :data:`ORGAN_OF` are taken from ``organs`` where these have them.
+    those in :data:`ORGAN_OF` are taken from ``organs`` where these have them. Of the others, those
+    in ``outlined`` learnt from real films too, the rest from simulated films alone.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class RegionMasks(Mapping[A, "NDArray[np.bool_]"]):
         draw: "Callable[[], SoftMasks[A]]",
         regions: "tuple[AnatomyRegion, ...]",
         organs: "Mapping[MaskName, NDArray[np.float32]] | None" = None,
+        outlined: "Collection[A]" = (),
     ) -> None:
         self._draw, self._organs = draw, organs
+        self.outlined = frozenset(outlined)
         self._boxes = {region.structure: region.box for region in regions}
 
     @functools.cached_property
@@ -84,10 +87,16 @@ class RegionMasks(Mapping[A, "NDArray[np.bool_]"]):
         return self._soft.coarse(name) if organ is None else organ[0].coarse(organ[1])
 
 
-def of_organs(sight: "Sight") -> "dict[A, NDArray[np.bool_]]":
-    """Draw the masks of the regions that are parts of an organ the network outlines."""
-    known = {n for n, organ in ORGAN_OF.items() if organ in sight.masks}
-    return {name: sight.region_masks[name] for name in known if name in sight.region_masks}
+def adapted(sight: "Sight") -> frozenset[A]:
+    """Return the regions whose masks learnt from real films too."""
+    organs = frozenset(name for name, organ in ORGAN_OF.items() if organ in sight.masks)
+    masks = sight.region_masks
+    return organs | masks.outlined if isinstance(masks, RegionMasks) else organs
+
+
+def to_draw(sight: "Sight") -> "dict[A, NDArray[np.bool_]]":
+    """Draw the masks that learnt from real films too; the others would mislead on many."""
+    return {n: sight.region_masks[n] for n in adapted(sight) if n in sight.region_masks}
 
 
 def run_lengths(mask: "NDArray[np.bool_]") -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models import manifest as manifests
-from models.anatomy.heads import MASKS, OBSERVATIONS, QUALITIES, SIGNS
+from models.anatomy.heads import MASKS, OBSERVATIONS, OUTLINED, QUALITIES, SIGNS
 from models.anatomy.network import INPUT_SIDE, REGIONS, AnatomyPerception
 from models.anatomy.session import NETWORK_FILE
 from models.bundles import digest, load
@@ -50,6 +50,8 @@ def uncalibrated(heads: "list[str]") -> dict[str, Any]:
     named = {"observations": ("findings", OBSERVATIONS), "signs": ("signs", SIGNS),
              "masks": ("masks", MASKS), "qualities": ("quality", QUALITIES)}  # fmt: skip
     names = {key: list(words) for key, (head, words) in named.items() if head in heads}
+    if "region_masks" in heads:
+        names["outlined"] = list(OUTLINED)
     needed = [key for head in heads for key in manifests.OPERATING.get(head, ())]
     return {
         "version": TEXTS["version"],

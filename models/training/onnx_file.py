@@ -12,11 +12,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.anatomy.preparation import to_square
 from models.anatomy.reading import sigmoid
-from models.anatomy.session import CPU, INPUT, OUTPUT, Session
+from models.anatomy.session import CPU, INPUT, ON_DEMAND, OUTPUT, SWITCH, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import onnx
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -86,14 +87,18 @@ def write(network: "AnatomyPerception", target: Path, side: int) -> list[str]:
 
 
 def _tidy(target: Path) -> None:
-    """Store weights in half where that loses nothing, and take the exporter's notes out.
+    """Put off what is seldom wanted, store weights in half where that loses nothing, drop notes.
 
-    The notes name source files and folders of the machine.
+    The exporter's notes name source files and folders of the machine.
     """
     import onnx  # noqa: PLC0415 - only for this
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
+    from models.training.optional import put_off  # noqa: PLC0415 - needs onnx too
+
     model = onnx.load(str(target))
+    for head in sorted(ON_DEMAND & {one.name.removeprefix(OUTPUT) for one in model.graph.output}):
+        put_off(model, OUTPUT + head, SWITCH + head)
     casts = []
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT:
@@ -108,7 +113,7 @@ def _tidy(target: Path) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    for node in model.graph.node:
+    for node in nodes_of(model.graph):
         node.doc_string = ""
         del node.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
@@ -116,6 +121,15 @@ def _tidy(target: Path) -> None:
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
     target.write_bytes(model.SerializeToString())
+
+
+def nodes_of(graph: "onnx.GraphProto") -> "Iterator[onnx.NodeProto]":
+    """Yield the nodes of a graph and of the branches in it."""
+    for node in graph.node:
+        yield node
+        for branch in node.attribute:
+            if branch.HasField("g"):
+                yield from nodes_of(branch.g)
 
 
 def films(side: int) -> "Numbers":

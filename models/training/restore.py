@@ -23,9 +23,10 @@ from models.anatomy.session import NETWORK_FILE
 from models.bundles import Bundle, load
 from models.errors import WeightsMismatch
 from models.training.moving import FINEST
+from models.training.onnx_file import nodes_of
 
 PREFIX, HALF = "network.", ".half"
-QUERIES = "query_embed.weight"
+QUERIES, QUERY_AXES = "query_embed.weight", 3
 
 
 def network_of(bundle: Bundle) -> AnatomyPerception:
@@ -63,15 +64,17 @@ def _kept(file: Path) -> dict[str, Tensor]:
     graph = onnx.load(str(file)).graph
     values = {one.name.removesuffix(HALF): numpy_helper.to_array(one) for one in graph.initializer}
     found = {n.removeprefix(PREFIX): v for n, v in values.items() if n.startswith(PREFIX)}
-    readers = {name: node for node in graph.node for name in node.input}
-    for node in graph.node:  # a linear layer over tokens: its weights lie the other way, nameless
+    nodes = list(nodes_of(graph))
+    readers = {name: node for node in nodes for name in node.input}
+    for node in nodes:  # a linear layer over tokens: its weights lie the other way, nameless
         if node.op_type != "MatMul" or node.input[1] not in values:
             continue
         reader = readers.get(node.output[0])
         for bias in (n for n in (reader.input if reader else ()) if n.startswith(PREFIX)):
             layer = bias.removeprefix(PREFIX).removesuffix(".bias")
             found[f"{layer}.weight"] = values[node.input[1]].T
-    queries = [v for n, v in values.items() if n.startswith("unsqueeze") and v.any()]
+    lifted = [v for n, v in values.items() if n.startswith("unsqueeze") and v.any()]
+    queries = [v for v in lifted if v.ndim == QUERY_AXES]
     if not queries or any(not np.array_equal(queries[0], other) for other in queries):
         raise WeightsMismatch("the file holds no queries of regions, or several")
     found[QUERIES] = queries[0][0]

@@ -204,12 +204,12 @@ def test_a_half_that_fails_is_told_when_the_other_is_through(
     session = Session(bundle, CPU, 2)
     through, whole = threading.Event(), session._run
 
-    def fail_first(squares: np.ndarray, wanted: list[str]) -> list[np.ndarray]:
+    def fail_first(squares: np.ndarray, *asked: Any) -> list[np.ndarray]:
         if squares[0, 0, 0, 0] == 0:
             raise session._refusals("failed to allocate memory")
         time.sleep(0.2)
         through.set()
-        return whole(squares, wanted)
+        return whole(squares, *asked)
 
     monkeypatch.setattr(session, "_run", fail_first)
     films = np.zeros((2, bundle.input_side, bundle.input_side), np.float32)

@@ -119,6 +119,15 @@ def test_missing_and_surplus_files_are_both_named(make: Maker) -> None:
         (('["right lung"]', '["right lung", "right lung"]'), "output.regions: a name comes twice"),
         (("[operating]", "[operating]\nmirror_share = 0.5"), "operating.mirror_share is not known"),
         (('masks = ["heart"]', 'masks = ["heart"]\nsigns = []'), "output.signs is given, but"),
+        (
+            ('masks = ["heart"]', 'masks = ["heart"]\noutlined = ["spine"]'),
+            "output.outlined is given",
+        ),
+        (
+            ('"scope"]', '"scope", "region_masks"]\noutlined = ["gizzard"]'),
+            "output.outlined: 'gizz",
+        ),
+        (('"scope"]', '"scope", "region_masks"]\noutlined = []'), "output.outlined is not a list"),
         (('sentences = ["Weak."]', ""), "limits.sentences"),
         (('"network.onnx" =', '"../network.onnx" ='), "is not a plain name"),
         (('name = "toy"', "name = "), "bundle.toml"),

@@ -1,6 +1,7 @@
 """Masks of regions: inside their boxes, told as run lengths, drawn, and measured."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from models import pictures, pipeline, summary
 from models.anatomy.eye import OnnxEye
 from models.fakes import FakeEye
 from models.geometry import Letterbox, Turn
-from models.masks.regions import ORGAN_OF, RegionMasks, of_organs, run_lengths
+from models.masks.regions import ORGAN_OF, RegionMasks, adapted, run_lengths, to_draw
 from models.masks.soft import SoftMasks
 from models.values import AnatomyRegion, PixelBox
 from models.vocabulary import AnatomicStructure as A
@@ -62,14 +63,16 @@ def test_parts_of_an_organ_are_cut_from_the_organ_s_finer_mask() -> None:
     names = (A.LEFT_APICAL_ZONE, A.RIGHT_APICAL_ZONE)
     coarse = SoftMasks(np.ones((2, SIDE, SIDE), np.float32), names, frame, Turn())
     regions = tuple(AnatomyRegion(name, box, 0.9) for name in names)
-    found = RegionMasks(lambda: coarse, regions, organs)
+    found = RegionMasks(lambda: coarse, regions, organs, outlined=[names[1]])
     left, right = (found[name] for name in names)
     assert np.flatnonzero(left.any(axis=0))[[0, -1]].tolist() == [152, 249]
     assert right.sum() == 200 * 100  # this network outlines no right lung
     assert found.coarse(names[0]).shape == (160, 160)
     (sight,) = FakeEye().look((a_film(),))
     sight = replace(sight, masks=organs, region_masks=found)
-    assert set(of_organs(sight)) == {A.LEFT_APICAL_ZONE}
+    assert set(to_draw(sight)) == {*names}
+    only = RegionMasks(lambda: coarse, regions, organs)
+    assert set(to_draw(replace(sight, region_masks=only))) == {A.LEFT_APICAL_ZONE}
     assert len(ORGAN_OF) == 13
 
 
@@ -118,6 +121,13 @@ def test_a_region_with_an_outline_is_drawn_without_its_box() -> None:
     assert not np.array_equal(boxed, outlined)
 
 
+def test_a_picture_says_what_is_outlined_in_it() -> None:
+    said = pictures._outlined_words
+    assert said([A.LEFT_LUNG, A.RIGHT_CARDIAC_BORDER]) == "Outlined: lungs, heart and their parts."
+    assert said([A.TRACHEA, A.SPINE]) == "Outlined: spine, trachea."
+    assert said([A.SPINE, A.RIGHT_LUNG]) == "Outlined: lungs, heart and their parts, spine."
+
+
 @pytest.mark.parametrize(
     ("orientation", "rows", "columns"),
     [(("L", "F"), (160, 320), (0, 160)), (("R", "F"), (160, 320), (160, 320)),
@@ -141,3 +151,20 @@ def test_a_network_s_masks_lie_as_the_film_is_stored(
     for axis, (low, high) in ((1, rows), (0, columns)):
         where = np.flatnonzero(lung.any(axis=axis))
         assert (where[0], where[-1] + 1) == pytest.approx((low, high), abs=1)
+
+
+def test_a_bundle_says_which_of_its_masks_learnt_from_real_films(tmp_path: Path) -> None:
+    logits = np.full((36, SIDE, SIDE), 8.0, np.float32)
+    whole = np.tile(np.asarray((0.5, 0.5, 1.0, 1.0), np.float32), (36, 1))
+    tables = {"output": {"outlined": ["spine", "trachea"]}, "operating": {"scope_margin": 0.0}}
+    scope = np.asarray((9, 0, 0, 0, 0), np.float32)
+    outputs = {"boxes": whole, "region_masks": logits, "presence": np.ones(36, np.float32),
+               "scope": scope}  # fmt: skip
+    eye = OnnxEye(write(tmp_path / "b", outputs, tables))
+    film = a_film(320, 320)
+    (sight,) = eye.look([film])
+    assert adapted(sight) == {A.SPINE, A.TRACHEA}
+    assert to_draw(sight)[A.SPINE].all()
+    told = summary.to_json(pipeline.analyse(film, eye), masks=True)["regions"]
+    assert {r["name"] for r in told if r["mask"]["learnt_from"] == "real and simulated films"} == {
+        "spine", "trachea"}  # fmt: skip
