@@ -249,6 +249,24 @@ def test_a_worker_asked_to_stop_finishes_and_leaves(site: Site) -> None:
     assert site.ward.state(job) is JobState.ENCODED
 
 
+def test_a_message_that_comes_as_its_worker_stops_does_not_hold_it(site: Site) -> None:
+    (first,) = site.queue(a_film("one")).values()
+    bell = Bell(site.settings)
+    with site.worker("gpu") as process:
+        site.wait_for(site.ended(first))
+        (job,) = site.queue(a_film("two")).values()
+        (child,) = psutil.Process(process.pid).children()
+        child.suspend()  # it gets the message, and cannot say so
+        assert bell.ring_analyse([job.job_id])
+        time.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1.5)
+        child.resume()
+        assert process.wait(15) == 0
+    bell.close()
+    assert site.ward.state(job) is JobState.ENCODED
+
+
 def test_no_patient_and_no_password_is_in_the_workers_log(site: Site) -> None:
     deadly = a_film("deadly")
     jobs = site.queue(deadly, a_film("good"))
