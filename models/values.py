@@ -128,7 +128,8 @@ class Sight:
 
     ``probabilities`` are the image-level outputs of the finding heads, 0..1. ``masks`` are soft,
     ``(rows, columns)`` float32 in 0..1 on the film's own grid. ``region_masks`` ``(rows, columns)``
-    bool are each inside their region's box; empty without a head for them.
+    bool are each inside their region's box; empty without a head for them. To read one may take
+    another look at the film, on the eye's own thread, and raise what a look raises.
     ``exchanged`` and ``out_of_order`` name regions that lay where they cannot, put right or not.
     ``unavailable`` names what the network in use has no head for.
     """

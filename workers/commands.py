@@ -61,20 +61,23 @@ def look(
     _refuse_unless(as_json or not masks, "--masks goes with --json")
     failed = False
     for path, seen in _look_at(images, load()):
-        if isinstance(seen, str):
-            failed = True
-            terminal.fault(f"{path}: {seen}")
-            if as_json:
-                terminal.as_json_line({"image": str(path), "error": seen})
-            continue
+        fault = seen
+        if not isinstance(seen, str):
+            try:
+                if as_json:
+                    terminal.as_json_line(_as_json(path, seen.result, masks=masks))
+                else:
+                    _tell(path, seen.result)
+                written = _write(seen, (out, regions), f"-{path.stem}" if len(images) > 1 else "")
+                for target in () if as_json else written:  # JSON's output holds nothing but objects
+                    terminal.say(f"  wrote {target}")
+                continue
+            except ModelError as error:  # masks of regions take a second look
+                fault = f"{type(error).__name__}: {error}"
+        failed = True
+        terminal.fault(f"{path}: {fault}")
         if as_json:
-            terminal.as_json_line(_as_json(path, seen.result, masks=masks))
-        else:
-            _tell(path, seen.result)
-        written = _write(seen, (out, regions), f"-{path.stem}" if len(images) > 1 else "")
-        if not as_json:  # its output holds nothing but objects
-            for target in written:
-                terminal.say(f"  wrote {target}")
+            terminal.as_json_line({"image": str(path), "error": fault})
     if failed:
         sys.exit(FAILED)
 

@@ -131,7 +131,7 @@ class OnnxEye:
         """Return the raw numbers by head in the reading frame, for measuring and calibrating.
 
         Without a head that judges mirroring they are of one look, in the canonical frame. Heads
-        ``without`` whom the caller can do are not computed.
+        in ``without`` are left out.
         """
         for image in images:
             check(image)

@@ -78,8 +78,7 @@ class Session:
     def run(self, squares: "Arrays", without: "Collection[str]" = ()) -> "list[Outputs]":
         """Return the outputs by head for each of the squares ``(n, side, side)``, 0..1.
 
-        Heads ``without`` whom one can do are left out, and not computed if the file has a switch
-        for them.
+        Heads in ``without`` are left out, and not computed where the file has a switch for them.
 
         Raises
         ------

@@ -57,6 +57,7 @@ def carry(
         shutil.copyfile(old.folder / retrieval.FILE, new.folder / retrieval.FILE)
     settings = settings_of(old)
     output = {**settings["output"], "heads": sorted(new.heads)}
+    output.pop("outlined", None)
     if new.outlined:
         output["outlined"] = list(new.outlined)
     made = settle(new.folder, {**settings, "version": version, "output": output})

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from dicom import film
 from dicom.film import FilmDescription
 from models import bundles
+from models.errors import GpuOutOfMemory
 from models.fakes import FakeEye, Planted
 from models.opinions import SignOpinion
 from models.vocabulary import AnatomicStructure, Observation, Presence, ScopeReason, Sign
@@ -94,6 +96,26 @@ def test_look_draws_the_regions_of_a_film_that_is_not_read_too(
         pixels = np.asarray(drawn).astype(int)
     assert (np.ptp(pixels, axis=2) > 40).sum() > 1000
     assert max(pixels.shape) <= commands.OVERLAY_PX
+
+
+def test_a_second_look_that_fails_fails_that_film_alone(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeEye())
+    whole, asked = commands._as_json, []
+
+    def no_room(path: Path, *given: Any, **more: Any) -> dict[str, Any]:
+        asked.append(path)
+        if len(asked) == 1:
+            raise GpuOutOfMemory("no room for a batch of 1")
+        return whole(path, *given, **more)
+
+    monkeypatch.setattr(commands, "_as_json", no_room)
+    with pytest.raises(SystemExit):
+        commands.look([picture, picture], as_json=True, masks=True)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["error"] == "GpuOutOfMemory: no room for a batch of 1"
+    assert second["regions"]
 
 
 def test_look_tells_masks_of_regions_in_json_only(
