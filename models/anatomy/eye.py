@@ -107,7 +107,7 @@ class OnnxEye:
             turn = turn_for(image.patient_orientation)
             rows, columns = turn.apply(image.pixels).shape
             frame = Letterbox(rows, columns, self._bundle.input_side)
-            masks = partial(self._region_masks, outputs, image)
+            masks = partial(self._region_masks, outputs.get("region_masks"), image)
             sights.append(self._reader.sight(outputs, (frame, turn), found[1], order, masks))
         return tuple(sights)
 
@@ -118,10 +118,12 @@ class OnnxEye:
         outputs, order = sides.in_order(raw, self._names)
         return sides.restore(outputs, opinion), order
 
-    def _region_masks(self, known: "Outputs", image: "ChestImage") -> "NDArray[np.float32]":
+    def _region_masks(
+        self, known: "NDArray[np.float32] | None", image: "ChestImage"
+    ) -> "NDArray[np.float32]":
         """Return the log odds of the masks of regions, canonical frame; look again if need be."""
-        if "region_masks" in known:
-            return known["region_masks"]
+        if known is not None:
+            return known
         (found,) = self.outputs([image])
         return self._settled(*found)[0]["region_masks"]
 
